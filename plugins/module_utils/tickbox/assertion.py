@@ -1,0 +1,84 @@
+# Copyright: the Tickbox authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What every check_* module returns: assertions, one for each item of the checklist that it looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import Any
+
+PASSED = "passed"
+FAILED = "failed"
+UNVERIFIABLE = "unverifiable"
+
+EVIDENCE_LIMIT = 2000  # characters of any one string kept as evidence: a screenful or two
+
+
+class CouldNotLook(Exception):
+    """The check could not see what it had to judge; its message says why and becomes the assertion's summary."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What an evaluator concluded.
+
+    summary: one line for a person, with the figures. expected, observed: named values.
+    evidence: what was read; long strings are cut, and the caller leaves secrets out.
+    """
+
+    status: str
+    summary: str
+    expected: Mapping[str, Any] = field(default_factory=dict)
+    observed: Mapping[str, Any] = field(default_factory=dict)
+    evidence: Any = None
+
+
+def verdict(problems: list[str], good: str, **seen: Any) -> Verdict:
+    """Passed with the summary ``good`` where there is no problem, else failed with the problems as the summary."""
+    if problems:
+        return Verdict(FAILED, "; ".join(problems), **seen)
+    return Verdict(PASSED, good, **seen)
+
+
+def examine(item: str, look: Callable[[], Verdict]) -> dict[str, Any]:
+    """Call ``look`` and return its verdict as the assertion for ``item``, with the times (UTC, ISO 8601) of the look."""
+    started = _now()
+    try:
+        seen = look()
+    except CouldNotLook as reason:
+        seen = Verdict(UNVERIFIABLE, str(reason))
+    return {
+        "item": item,
+        "status": seen.status,
+        "summary": " ".join(seen.summary.split()),
+        "expected": dict(seen.expected),
+        "observed": dict(seen.observed),
+        "evidence": _cut(seen.evidence),
+        "started": started,
+        "ended": _now(),
+    }
+
+
+def exit_with(module: Any, assertions: list[dict[str, Any]], **result: Any) -> None:
+    """End the module with its assertions: as a failure unless each passed or ``report_only`` is set."""
+    open_items = [a for a in assertions if a["status"] != PASSED]
+    if open_items and not module.params["report_only"]:
+        message = "; ".join(f"{a['item']} {a['status']}: {a['summary']}" for a in open_items)
+        module.fail_json(msg=message, assertions=assertions, changed=False, **result)
+    module.exit_json(assertions=assertions, changed=False, **result)
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="milliseconds")
+
+
+def _cut(value: Any) -> Any:
+    if isinstance(value, str) and len(value) > EVIDENCE_LIMIT:
+        return value[:EVIDENCE_LIMIT] + f" [... {len(value) - EVIDENCE_LIMIT} more characters]"
+    if isinstance(value, Mapping):
+        return {key: _cut(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_cut(entry) for entry in value]
+    return value

@@ -1,0 +1,10 @@
+"""Makes the modules of library/ and the evaluators of plugins/module_utils/ importable as Ansible imports them."""
+
+import sys
+from pathlib import Path
+
+import ansible.module_utils
+
+ROOT = Path(__file__).parent.parent
+ansible.module_utils.__path__.append(str(ROOT / "plugins" / "module_utils"))
+sys.path.insert(0, str(ROOT / "library"))
