@@ -1,0 +1,106 @@
+#!/usr/bin/python
+# Copyright: the Tickbox authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Ansible module: the gate at the end of a phase."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: run_gate
+short_description: Hold a phase until each of its statements has a result
+description:
+  - Reads the run record and fails when an item of the phase that has a module in the checklist was not looked at, or did not
+    pass.
+  - Reports an item that no module looks at yet as C(unverifiable), "no verifier yet". Such an item does not stop the run.
+  - Runs on the controller, changes nothing, and has nothing to judge in check mode.
+options:
+  directory:
+    description: Folder of the run, as M(run_record) returned it.
+    type: path
+    required: true
+  checklist:
+    description: The checklist, C(checklist.yml) as a list of items.
+    type: list
+    elements: dict
+    required: true
+  phases:
+    description: Phases of the checklist to judge; C(pre) stands for C(pre.quality), C(pre.docs) and so on.
+    type: list
+    elements: str
+    required: true
+attributes:
+  check_mode:
+    support: full
+author: The Tickbox authors
+"""
+
+EXAMPLES = r"""
+- name: Hold the phase until each of its statements has a result
+  run_gate:
+    directory: reports/latest
+    checklist: "{{ (lookup('file', 'checklist.yml') | from_yaml)['items'] }}"
+    phases: [deploy.backup]
+  delegate_to: localhost
+"""
+
+RETURN = r"""
+assertions:
+  description: One for each item of the phase that no module looks at yet.
+  returned: always
+  type: list
+  elements: dict
+"""
+
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.tickbox.assertion import UNVERIFIABLE, Verdict, examine
+from ansible.module_utils.tickbox.record import BrokenRecord, item_results, read
+
+
+def in_phases(item: dict[str, Any], phases: list[str]) -> bool:
+    return any(item["phase"] == phase or item["phase"].startswith(phase + ".") for phase in phases)
+
+
+def problems(items: list[dict[str, Any]], results: dict[str, dict[str, Any]]) -> list[str]:
+    """A sentence for each item that has a module and was not looked at, or has a status that is not a tick."""
+    found = []
+    for item in items:
+        if "module" not in item:
+            continue
+        seen = results.get(item["id"])
+        if seen is None:
+            found.append(f"{item['id']}: {item['module']} did not look at it")
+        elif seen["status"] in ("failed", "unverifiable", "pending"):
+            found.append(f"{item['id']}: {seen['status']}, {seen['summary']}")
+    return found
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "directory": {"type": "path", "required": True},
+            "checklist": {"type": "list", "elements": "dict", "required": True},
+            "phases": {"type": "list", "elements": "str", "required": True},
+        },
+        supports_check_mode=True,
+    )
+    items = [item for item in module.params["checklist"] if in_phases(item, module.params["phases"])]
+    if not items:
+        module.fail_json(msg=f"The checklist has no item in {', '.join(module.params['phases'])}")
+    if module.check_mode:
+        module.exit_json(changed=False, assertions=[])
+    try:
+        results = item_results(read(Path(module.params["directory"])))
+    except (OSError, BrokenRecord) as error:
+        module.fail_json(msg=f"The run record cannot be read: {error}")
+    unseen = [examine(item["id"], lambda: Verdict(UNVERIFIABLE, "no verifier yet")) for item in items if "module" not in item]
+    open_items = problems(items, results)
+    if open_items:
+        module.fail_json(msg="The gate holds: " + "; ".join(open_items), assertions=unseen)
+    module.exit_json(changed=False, assertions=unseen)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,89 @@
+# Copyright: the Tickbox authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The run record: one JSON line an event, each carrying the digest of the line before, and what is derived from it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+RESULTS = "results.jsonl"
+SUMMARY = "summary.json"
+FIRST = "0" * 64  # stands where the first line has no line before it
+
+# How bad each status is: an item seen on several hosts, or several times, has the worst of its last results.
+SEVERITY = ["passed", "attested", "not_applicable", "waived", "pending", "unverifiable", "failed"]
+
+
+class BrokenRecord(Exception):
+    """The record is not what was written: a line is missing, edited or cut short."""
+
+
+def digest(line: str) -> str:
+    """SHA-256 of one line without its end, as the next line carries it."""
+    return hashlib.sha256(line.encode()).hexdigest()
+
+
+class Writer:
+    """Appends events to a record so that a killed run leaves all it had seen: each line is flushed to the disk."""
+
+    def __init__(self, directory: Path) -> None:
+        self._path = directory / RESULTS
+        lines = self._path.read_text().splitlines() if self._path.exists() else []
+        self._previous = digest(lines[-1]) if lines else FIRST
+
+    def append(self, event: Mapping[str, Any]) -> None:
+        line = json.dumps({**event, "previous": self._previous}, sort_keys=True, default=str)
+        with self._path.open("a") as record:
+            record.write(line + "\n")
+            record.flush()
+            os.fsync(record.fileno())
+        self._previous = digest(line)
+
+
+def read(directory: Path) -> list[dict[str, Any]]:
+    """The events of a record, in order. Raises BrokenRecord where the chain of digests does not hold."""
+    events = []
+    previous = FIRST
+    for number, line in enumerate((directory / RESULTS).read_text().splitlines(), start=1):
+        try:
+            event = json.loads(line)
+        except ValueError as error:
+            raise BrokenRecord(f"line {number} of {directory / RESULTS} is not JSON: {error}") from error
+        if not isinstance(event, dict) or event.get("previous") != previous:
+            raise BrokenRecord(f"line {number} of {directory / RESULTS} does not follow from the line before it")
+        previous = digest(line)
+        events.append(event)
+    return events
+
+
+def item_results(events: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """For each item looked at: its status, a summary, and the hosts it was looked at on.
+
+    A later look at the same item on the same host replaces the earlier one; over hosts, the worst status stands.
+    """
+    last: dict[str, dict[str, Mapping[str, Any]]] = {}
+    for event in events:
+        if event.get("event") == "assertion":
+            last.setdefault(event["item"], {})[event["host"]] = event
+    results = {}
+    for item, by_host in last.items():
+        worst = max(by_host.values(), key=lambda event: SEVERITY.index(event["status"]))
+        results[item] = {
+            "id": item,
+            "status": worst["status"],
+            "summary": worst["summary"],
+            "hosts": sorted(by_host),
+        }
+    return results
+
+
+def phase_seconds(events: list[dict[str, Any]], ended: float) -> list[dict[str, Any]]:
+    """Name and length of each phase that began, in order; the last one lasts until ``ended`` (Unix time, seconds)."""
+    begun = [event for event in events if event.get("event") == "phase"]
+    ends = [event["time"] for event in begun[1:]] + [ended]
+    return [{"name": event["phase"], "seconds": round(end - event["time"], 1)} for event, end in zip(begun, ends, strict=True)]
