@@ -15,6 +15,13 @@ options:
     description: The application's folder, which holds C(releases) and C(current).
     type: path
     required: true
+  way_back:
+    description: Find the release to go back to as well, and fail where there is none.
+    type: bool
+    default: false
+  target:
+    description: Release id or version to go back to, instead of the one that served before. With O(way_back=true).
+    type: str
 attributes:
   check_mode:
     support: full
@@ -50,6 +57,11 @@ free_inodes:
   description: Free inodes there.
   returned: always
   type: int
+way_back:
+  description: The release to go back to, and the restore point that holds the schema and rows it had (empty where none is needed).
+  returned: O(way_back=true)
+  type: dict
+  sample: {target: v1.0.0-1a2b3c4d, restore_point: shop_before_20260102t030405z_9f1c}
 """
 
 import json
@@ -58,6 +70,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.tickbox.releases import NoWayBack, way_back
 
 
 def look(home: Path) -> dict[str, Any]:
@@ -80,10 +93,22 @@ def look(home: Path) -> dict[str, Any]:
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec={"home": {"type": "path", "required": True}}, supports_check_mode=True)
+    module = AnsibleModule(
+        argument_spec={
+            "home": {"type": "path", "required": True},
+            "way_back": {"type": "bool", "default": False},
+            "target": {"type": "str"},
+        },
+        supports_check_mode=True,
+    )
     home = Path(module.params["home"])
     try:
-        module.exit_json(changed=False, **look(home))
+        seen = look(home)
+        if module.params["way_back"]:
+            seen["way_back"] = way_back(seen["current"], seen["releases"], module.params["target"])
+        module.exit_json(changed=False, **seen)
+    except NoWayBack as reason:
+        module.fail_json(msg=f"rollback_to: {reason}")
     except FileNotFoundError:
         module.fail_json(msg=f"{home}/releases does not exist: provision the host first (playbooks/provision.yml)")
     except OSError as error:

@@ -1,0 +1,167 @@
+#!/usr/bin/python
+# Copyright: the Tickbox authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Ansible module: what visitors get over a time."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: probe_site
+short_description: Ask a site at a steady pace and say what visitors got
+description:
+  - Sends a request every O(interval) seconds, each over a connection of its own, and keeps the runs of equal answers: which
+    status, from when to when, how often. A request without an answer counts as status 0.
+  - Ends after O(seconds), or once O(until) exists.
+  - Changes nothing and judges nothing.
+options:
+  url:
+    description: Address to ask.
+    type: str
+    required: true
+  ca_path:
+    description: Certificates to trust instead of the machine's own.
+    type: path
+  interval:
+    description: Seconds from one request to the next.
+    type: float
+    default: 0.05
+  seconds:
+    description: How long to go on.
+    type: float
+    required: true
+  until:
+    description: File that ends the probing once it exists.
+    type: path
+requirements: [httpx on the controller]
+attributes:
+  check_mode:
+    support: full
+author: The Tickbox authors
+"""
+
+EXAMPLES = r"""
+- name: Watch the site
+  probe_site:
+    url: https://shop.example.com/healthz
+    interval: 0.5
+    seconds: 30
+  delegate_to: localhost
+"""
+
+RETURN = r"""
+answers:
+  description: Runs of equal answers in order, with the times of the first and the last request (Unix time, seconds).
+  returned: always
+  type: list
+  elements: dict
+  sample: [{status: 200, first: 1767323045.1, last: 1767323047.9, count: 56}]
+requests:
+  description: How many requests were sent.
+  returned: always
+  type: int
+failed:
+  description: How many had no answer, or one of 500 and above.
+  returned: always
+  type: int
+p95_seconds:
+  description: 95th percentile of the time to the whole answer, by the nearest rank, over the requests that were answered.
+  returned: always
+  type: float
+window_seconds:
+  description: From the first 503 to the first 200 after it; 0 where no 503 was seen, and without end to the last request.
+  returned: always
+  type: float
+"""
+
+import math
+import time
+from concurrent.futures import ThreadPoolExecutor
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+
+try:
+    import httpx
+
+    HTTPX = True
+except ImportError:
+    HTTPX = False
+
+TIMEOUT = 5.0  # seconds; a visitor would have reloaded the page
+PARALLEL = 32  # requests under way at once, so that a slow answer does not delay the next request
+
+
+def ask(url: str, context: Any) -> tuple[float, int, float]:
+    """When the request was sent (Unix time), the status (0: no answer), and how long it took."""
+    sent = time.time()
+    began = time.perf_counter()
+    try:
+        status = httpx.get(url, verify=context, timeout=TIMEOUT).status_code
+    except httpx.HTTPError:
+        status = 0
+    return sent, status, time.perf_counter() - began
+
+
+def probe(given: dict[str, Any]) -> list[tuple[float, int, float]]:
+    context = httpx.create_ssl_context(verify=given["ca_path"] or True)
+    until = Path(given["until"]) if given["until"] else None
+    began = time.monotonic()
+    sent = 0
+    with ThreadPoolExecutor(PARALLEL) as pool:
+        waiting = []
+        while time.monotonic() - began < given["seconds"] and not (until and until.exists()):
+            waiting.append(pool.submit(ask, given["url"], context))
+            sent += 1
+            time.sleep(max(0.0, began + sent * given["interval"] - time.monotonic()))
+        return sorted(answer.result() for answer in waiting)
+
+
+def summarise(answers: list[tuple[float, int, float]]) -> dict[str, Any]:
+    runs: list[dict[str, Any]] = []
+    for sent, status, _took in answers:
+        if runs and runs[-1]["status"] == status:
+            runs[-1].update(last=sent, count=runs[-1]["count"] + 1)
+        else:
+            runs.append({"status": status, "first": sent, "last": sent, "count": 1})
+    times = sorted(took for _sent, status, took in answers if status)
+    return {
+        "answers": runs,
+        "requests": len(answers),
+        "failed": sum(run["count"] for run in runs if run["status"] == 0 or run["status"] >= HTTPStatus.INTERNAL_SERVER_ERROR),
+        "p95_seconds": round(times[math.ceil(0.95 * len(times)) - 1], 4) if times else 0.0,
+        "window_seconds": window(runs),
+    }
+
+
+def window(runs: list[dict[str, Any]]) -> float:
+    start: float | None = next((run["first"] for run in runs if run["status"] == HTTPStatus.SERVICE_UNAVAILABLE), None)
+    if start is None:
+        return 0.0
+    end: float = next((run["first"] for run in runs if run["status"] == HTTPStatus.OK and run["first"] > start), runs[-1]["last"])
+    return round(end - start, 2)
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "url": {"type": "str", "required": True},
+            "ca_path": {"type": "path"},
+            "interval": {"type": "float", "default": 0.05},
+            "seconds": {"type": "float", "required": True},
+            "until": {"type": "path"},
+        },
+        supports_check_mode=True,
+    )
+    if not HTTPX:
+        module.fail_json(msg=missing_required_lib("httpx"))
+    try:
+        answers = probe(module.params)
+    except OSError as error:
+        module.fail_json(msg=f"ca_path: {module.params['ca_path']} cannot be used: {error}")
+    module.exit_json(changed=False, **summarise(answers))
+
+
+if __name__ == "__main__":
+    main()
