@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -43,12 +44,17 @@ def verdict(problems: list[str], good: str, **seen: Any) -> Verdict:
 
 
 def examine(item: str, look: Callable[[], Verdict]) -> dict[str, Any]:
-    """Call ``look`` and return its verdict as the assertion for ``item``, with the times (UTC, ISO 8601) of the look."""
+    """Call ``look`` and return its verdict as the assertion for ``item``, with the times (UTC, ISO 8601) of the look.
+
+    What cannot be read at all (OSError) is something the check could not see, never a passed item.
+    """
     started = _now()
     try:
         seen = look()
     except CouldNotLook as reason:
         seen = Verdict(UNVERIFIABLE, str(reason))
+    except OSError as error:
+        seen = Verdict(UNVERIFIABLE, f"could not look: {error}")
     return {
         "item": item,
         "status": seen.status,
@@ -68,6 +74,19 @@ def exit_with(module: Any, assertions: list[dict[str, Any]], **result: Any) -> N
         message = "; ".join(f"{a['item']} {a['status']}: {a['summary']}" for a in open_items)
         module.fail_json(msg=message, assertions=assertions, changed=False, **result)
     module.exit_json(assertions=assertions, changed=False, **result)
+
+
+def moment(name: str, text: str) -> datetime:
+    """Read the time that the argument ``name`` gives: ISO 8601 with its zone, or Unix time."""
+    try:
+        if re.fullmatch(r"\d+(\.\d+)?", text):
+            return datetime.fromtimestamp(float(text), UTC)
+        time = datetime.fromisoformat(text)
+    except (ValueError, OverflowError):
+        raise CouldNotLook(f"{name}: '{text}' is not a time (ISO 8601, or seconds since 1970)") from None
+    if time.tzinfo is None:
+        raise CouldNotLook(f"{name}: '{text}' has no time zone")
+    return time
 
 
 def _now() -> str:

@@ -1,0 +1,26 @@
+"""Calls modules as Ansible does: arguments in, JSON out."""
+
+import importlib
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from ansible.module_utils.testing import patch_module_args
+
+Assertions = dict[str, dict[str, Any]]
+
+
+@pytest.fixture
+def run_module(capsys: pytest.CaptureFixture[str]) -> Callable[..., dict[str, Any]]:
+    """Run library/<name>.py with the arguments given and return its result."""
+
+    def run(name: str, **arguments: Any) -> dict[str, Any]:
+        capsys.readouterr()
+        with patch_module_args(arguments), pytest.raises(SystemExit):
+            importlib.import_module(name).main()
+        result: dict[str, Any] = json.loads(capsys.readouterr().out)
+        assert not result.get("changed")
+        return result
+
+    return run
