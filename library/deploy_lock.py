@@ -66,11 +66,11 @@ def read(path: Path) -> dict[str, Any] | None:
     """What the lock says of its holder, None where there is no lock."""
     try:
         holder = json.loads(path.read_text())
+        return {key: holder[key] for key in ("id", "kind", "who", "started")}
     except FileNotFoundError:
         return None
-    except ValueError:
+    except (ValueError, KeyError, TypeError):
         return {"id": "unknown", "kind": "unreadable", "who": "unknown", "started": path.stat().st_mtime}
-    return dict(holder)
 
 
 def make(path: Path, run: dict[str, Any]) -> bool:

@@ -79,7 +79,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
                 host = self._looked_from(result)
                 mark, color = MARKS[assertion["status"]]
                 self._display.display(f"  {mark} {assertion['item']:<44} {host}: {assertion['summary']}", color=color)
-                self._write("assertion", host=host, **assertion)
+                self._write("assertion", host=host, phase=self._phase, **assertion)
 
     @staticmethod
     def _looked_from(result: Any) -> str:

@@ -64,11 +64,13 @@ def read(directory: Path) -> list[dict[str, Any]]:
 def item_results(events: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
     """For each item looked at: its status, a summary, and the hosts it was looked at on.
 
-    A later look at the same item on the same host replaces the earlier one; over hosts, the worst status stands.
+    A later look at the same item on the same host replaces the earlier one; over hosts, the worst status stands. What is
+    looked at again on the way back is evidence for the rollback: it ticks no item of the deployment.
     """
     last: dict[str, dict[str, Mapping[str, Any]]] = {}
     for event in events:
-        if event.get("event") == "assertion":
+        of_rollback = event.get("phase") == "rollback" and not str(event.get("item")).startswith("rollback.")
+        if event.get("event") == "assertion" and not of_rollback:
             last.setdefault(event["item"], {})[event["host"]] = event
     results = {}
     for item, by_host in last.items():
@@ -85,5 +87,5 @@ def item_results(events: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any
 def phase_seconds(events: list[dict[str, Any]], ended: float) -> list[dict[str, Any]]:
     """Name and length of each phase that began, in order; the last one lasts until ``ended`` (Unix time, seconds)."""
     begun = [event for event in events if event.get("event") == "phase"]
-    ends = [event["time"] for event in begun[1:]] + [ended]
+    ends = [*[event["time"] for event in begun[1:]], ended][: len(begun)]
     return [{"name": event["phase"], "seconds": round(end - event["time"], 1)} for event, end in zip(begun, ends, strict=True)]

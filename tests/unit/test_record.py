@@ -1,0 +1,86 @@
+"""The run record: its chain holds, and what is derived from it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible.module_utils.tickbox.record import RESULTS, BrokenRecord, Writer, item_results, phase_seconds, read
+
+
+def assertion(item: str, status: str, host: str = "one", **more: Any) -> dict[str, Any]:
+    return {"event": "assertion", "item": item, "status": status, "host": host, "summary": f"{status} on {host}", **more}
+
+
+@pytest.fixture
+def record(tmp_path: Path) -> Path:
+    writer = Writer(tmp_path)
+    for number in range(4):
+        writer.append({"event": "phase", "phase": f"p{number}", "time": float(number)})
+    return tmp_path
+
+
+def test_reads_what_was_written(record: Path) -> None:
+    assert [event["phase"] for event in read(record)] == ["p0", "p1", "p2", "p3"]
+
+
+def test_a_second_writer_goes_on_with_the_chain(record: Path) -> None:
+    Writer(record).append({"event": "later"})
+    assert read(record)[-1]["event"] == "later"
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda lines: [lines[0], lines[1].replace("p1", "px"), *lines[2:]],
+        lambda lines: [lines[0], *lines[2:]],
+        lambda lines: lines[1:],
+        lambda lines: [lines[1], lines[0], *lines[2:]],
+        lambda lines: [*lines[:-1], lines[-1][:-5]],
+        lambda lines: [*lines, "[]"],
+    ],
+    ids=["edited", "one missing", "first missing", "swapped", "cut short", "foreign"],
+)
+def test_refuses_a_damaged_record(record: Path, damage: Any) -> None:
+    path = record / RESULTS
+    path.write_text("\n".join(damage(path.read_text().splitlines())) + "\n")
+    with pytest.raises(BrokenRecord):
+        read(record)
+
+
+def test_an_item_has_its_last_result_of_each_host_and_the_worst_of_all() -> None:
+    events = [
+        assertion("a", "failed"),
+        assertion("a", "passed"),
+        assertion("a", "unverifiable", "two"),
+        assertion("b", "failed"),
+        assertion("b", "passed"),
+    ]
+    results = item_results(events)
+    assert results["a"]["status"] == "unverifiable"
+    assert results["a"]["hosts"] == ["one", "two"]
+    assert results["b"]["status"] == "passed"
+
+
+def test_looking_again_while_rolling_back_ticks_nothing_of_the_deployment() -> None:
+    events = [
+        assertion("deploy.release.code", "failed", phase="release"),
+        assertion("deploy.release.code", "passed", phase="rollback"),
+        assertion("rollback.initiate.code", "passed", phase="rollback"),
+    ]
+    results = item_results(events)
+    assert results["deploy.release.code"]["status"] == "failed"
+    assert results["rollback.initiate.code"]["status"] == "passed"
+
+
+def test_a_phase_lasts_until_the_next_begins(record: Path) -> None:
+    assert phase_seconds(read(record), 10.0) == [
+        {"name": "p0", "seconds": 1.0},
+        {"name": "p1", "seconds": 1.0},
+        {"name": "p2", "seconds": 1.0},
+        {"name": "p3", "seconds": 7.0},
+    ]
+
+
+def test_each_line_is_one_json_object(record: Path) -> None:
+    assert all(isinstance(json.loads(line), dict) for line in (record / RESULTS).read_text().splitlines())
