@@ -1,0 +1,63 @@
+"""Each module documents all that it takes and returns, as ansible-doc shows it."""
+
+import importlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible.module_utils.basic import AnsibleModule
+
+ROOT = Path(__file__).parents[2]
+MODULES = sorted(path.stem for path in (ROOT / "library").glob("*.py"))
+
+
+@pytest.fixture(params=MODULES)
+def module(request: pytest.FixtureRequest) -> Any:
+    return importlib.import_module(request.param)
+
+
+def specification(module: Any, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """The argument_spec that the module's main() gives to Ansible."""
+    seen: dict[str, Any] = {}
+
+    class Seen(Exception):
+        pass
+
+    def remember(_self: AnsibleModule, argument_spec: dict[str, Any], **more: Any) -> None:
+        seen.update(argument_spec=argument_spec, **more)
+        raise Seen
+
+    monkeypatch.setattr(AnsibleModule, "__init__", remember)
+    with pytest.raises(Seen):
+        module.main()
+    return seen
+
+
+def test_the_documentation_has_the_options_of_the_specification(module: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    documented = yaml.safe_load(module.DOCUMENTATION)
+    options = documented["options"]
+    spec = specification(module, monkeypatch)["argument_spec"]
+    assert set(options) == set(spec)
+    for name, given in spec.items():
+        for key in ("type", "elements", "choices", "default", "required"):
+            assert options[name].get(key) == given.get(key), f"{name}.{key}"
+        assert options[name]["description"]
+
+
+def test_a_module_works_in_check_mode(module: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert specification(module, monkeypatch)["supports_check_mode"]
+
+
+def test_each_module_has_examples_and_says_what_it_returns(module: Any) -> None:
+    name = module.__name__
+    assert yaml.safe_load(module.DOCUMENTATION)["module"] == name
+    assert all(name in task for task in yaml.safe_load(module.EXAMPLES))
+    assert all({"description", "returned", "type"} <= set(value) for value in yaml.safe_load(module.RETURN).values())
+    json.dumps(yaml.safe_load(module.RETURN))
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_no_module_is_long(name: str) -> None:
+    assert len((ROOT / "library" / f"{name}.py").read_text().splitlines()) <= 300
