@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -41,6 +41,25 @@ def verdict(problems: list[str], good: str, **seen: Any) -> Verdict:
     if problems:
         return Verdict(FAILED, "; ".join(problems), **seen)
     return Verdict(PASSED, good, **seen)
+
+
+def all_of(*verdicts: Verdict) -> Verdict:
+    """One verdict for an item that asks several things: passed where each is."""
+    bad = [seen for seen in verdicts if seen.status != PASSED]
+    return Verdict(
+        FAILED if any(seen.status == FAILED for seen in bad) else UNVERIFIABLE if bad else PASSED,
+        "; ".join(seen.summary for seen in bad or verdicts),
+        expected={key: value for seen in verdicts for key, value in seen.expected.items()},
+        observed={key: value for seen in verdicts for key, value in seen.observed.items()},
+        evidence=[seen.evidence for seen in verdicts],
+    )
+
+
+def listed(names: Iterable[str], most: int = 5) -> str:
+    """Name the first few, and how many more there are, so that a summary stays one line."""
+    ordered = sorted(names)
+    more = f" and {len(ordered) - most} more" if len(ordered) > most else ""
+    return ", ".join(ordered[:most]) + more
 
 
 def examine(item: str, look: Callable[[], Verdict]) -> dict[str, Any]:
