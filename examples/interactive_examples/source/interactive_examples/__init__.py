@@ -1,0 +1,1 @@
+"""Interactive examples: read, change and run small programs in the browser."""

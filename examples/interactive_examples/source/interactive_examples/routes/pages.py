@@ -1,0 +1,45 @@
+"""The built frontend. Names of assets carry their digest, so browsers may keep them; pages are asked for anew."""
+
+from fastapi import APIRouter, HTTPException
+from fastapi.responses import FileResponse
+from starlette.responses import Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
+
+from interactive_examples.accounts import Administrator
+from interactive_examples.routes.accounts import UNAUTHORIZED
+from interactive_examples.routes.admin import FORBIDDEN
+from interactive_examples.settings import ROOT
+
+DIST = ROOT / "frontend" / "dist"
+HTML = {200: {"content": {"text/html": {}}}}
+
+router = APIRouter(tags=["pages"], default_response_class=FileResponse)
+
+
+@router.get("/", responses=HTML)
+def front_page() -> FileResponse:
+    """The examples."""
+    return _page("index.html")
+
+
+@router.get("/admin", responses=HTML | UNAUTHORIZED | FORBIDDEN)
+def admin_page(administrator: Administrator) -> FileResponse:
+    """Users and activity, for administrators."""
+    return _page("admin.html")
+
+
+def _page(name: str) -> FileResponse:
+    if not (DIST / name).is_file():
+        raise HTTPException(503, "The frontend is not built.")
+    return FileResponse(DIST / name, headers={"Cache-Control": "no-cache"})
+
+
+class Assets(StaticFiles):
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        response = await super().get_response(path, scope)
+        response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+        return response
+
+
+assets = Assets(directory=DIST / "assets", check_dir=False)
