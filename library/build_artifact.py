@@ -68,7 +68,7 @@ commit:
   description: Full hash of the commit.
   returned: always
   type: str
-path:
+archive:
   description: The packed tree.
   returned: O(state=built)
   type: path
@@ -132,7 +132,7 @@ def main() -> None:
             result["lock_digest"] = hashlib.sha256(lock.encode()).hexdigest()
     except (SourceError, OSError) as error:
         module.fail_json(msg=str(error))
-    module.exit_json(changed=False, commit=commit, path=str(target / "artefact.tar.gz"), built=missing, **result)
+    module.exit_json(changed=False, commit=commit, archive=str(target / "artefact.tar.gz"), built=missing, **result)
 
 
 if __name__ == "__main__":

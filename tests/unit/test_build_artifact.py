@@ -42,7 +42,7 @@ def test_builds_once_and_gives_the_same_bytes_again(run_module: Any, repository:
 
 def test_packs_the_tree_with_its_version_and_without_what_is_excluded(run_module: Any, repository: Path, tmp_path: Path) -> None:
     built = build(run_module, repository, tmp_path / "a", commands=["mkdir scratch", "touch scratch/x"], exclude=["scratch"])
-    with tarfile.open(built["path"]) as tar:
+    with tarfile.open(built["archive"]) as tar:
         modes = {entry.name: entry.mode for entry in tar}
         release = json.load(tar.extractfile("release.json"))  # type: ignore[arg-type]
     assert modes == {"app.py": 0o644, "lock": 0o644, "release.json": 0o644, "run.sh": 0o755}
