@@ -15,7 +15,7 @@ description:
   - The lock is never reported as a change.
 options:
   path:
-    description: The lock file. Its folder must exist.
+    description: The lock file. Its folder must exist to take the lock.
     type: path
     required: true
   state:
@@ -108,7 +108,7 @@ def main() -> None:
     run = module.params["run"]
     result: dict[str, Any] = {"changed": False}
     try:
-        if not path.parent.is_dir():
+        if module.params["state"] == "present" and not path.parent.is_dir():
             module.fail_json(msg=f"{path.parent} does not exist: provision the host first (playbooks/provision.yml)")
         holder = read(path)
         if holder:

@@ -26,9 +26,7 @@ def home(tmp_path: Path) -> Path:
     ("keep", "removed"),
     [(9, []), (4, ["half"]), (2, ["half", "r1", "r3"]), (0, ["half", "r1", "r3", "r4", "r6"])],
 )
-def test_keeps_what_serves_what_served_before_and_the_newest(
-    run_module: Any, home: Path, keep: int, removed: list[str]
-) -> None:
+def test_keeps_what_serves_what_served_before_and_the_newest(run_module: Any, home: Path, keep: int, removed: list[str]) -> None:
     result = run_module("release_prune", home=str(home), keep=keep, _ansible_check_mode=True)
     assert result.get("removed", result) == removed
 
