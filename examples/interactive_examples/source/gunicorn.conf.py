@@ -8,7 +8,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from interactive_examples.logs import CONFIG  # noqa: E402
+from interactive_examples.logs import CONFIG
 
 logconfig_dict = CONFIG
 timeout = 60

@@ -19,7 +19,9 @@ log = logging.getLogger(__name__)
 INVALID, TOO_MANY, UNAVAILABLE = 422, 429, 503
 
 
-def problem(status: int, message: str, headers: dict[str, str] | None = None, problems: list[str] | None = None) -> Response:
+def problem(
+    status: int, message: str, headers: dict[str, str] | None = None, problems: list[str] | None = None
+) -> Response:
     content = Problem(message=message, request_id=request_id.get(), problems=problems)
     return Response(
         content.model_dump_json(exclude_none=True), status, headers={**(headers or {})}, media_type="application/json"

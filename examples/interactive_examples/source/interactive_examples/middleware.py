@@ -1,4 +1,4 @@
-"""Around every request: its id, its size, its log entry, its metrics, and an answer when something unexpected happens."""
+"""Around every request: its id, size, log entry and metrics, and an answer when something unexpected happens."""
 
 import logging
 import re

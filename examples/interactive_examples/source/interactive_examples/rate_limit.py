@@ -13,8 +13,8 @@ WINDOW_SECONDS = 60
 LIMITS = {"run": 120, "save": 60, "login": 20}
 
 
-def limit(action: str, request: Request, user: User | None = None, name: str = "") -> None:
-    """Counts one action; raises 429 where it is one too many."""
+def limit(action: str, request: Request, user: User | None = None, name: str = "") -> str:
+    """Counts one action and returns the counter's key; raises 429 where it is one too many."""
     who = f"user-{user.id}" if user else "address-" + _digest(address(request) + "\n" + name)
     now = time.time()
     window = int(now // WINDOW_SECONDS)
@@ -25,9 +25,12 @@ def limit(action: str, request: Request, user: User | None = None, name: str = "
         count, _ = pipeline.execute()
     if count > LIMITS[action]:
         wait = int((window + 1) * WINDOW_SECONDS - now) + 1
-        raise HTTPException(
-            429, f"Too many requests. Try again in {wait} seconds.", headers={"Retry-After": str(wait)}
-        )
+        raise HTTPException(429, f"Too many requests. Try again in {wait} seconds.", headers={"Retry-After": str(wait)})
+    return counter
+
+
+def forgive(counter: str) -> None:
+    redis().delete(counter)
 
 
 def _digest(text: str) -> str:

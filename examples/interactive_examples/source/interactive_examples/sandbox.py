@@ -18,7 +18,8 @@ from pathlib import Path
 SECONDS = 5
 OUTPUT_BYTES = 64 * 1024
 MEMORY_BYTES = 256 * 1024 * 1024
-TMP_BYTES = 16 * 1024 * 1024
+SCRATCH = "/scratch"
+SCRATCH_BYTES = 16 * 1024 * 1024
 PROCESSES = 32
 OPEN_FILES = 64
 CONCURRENT_RUNS = 4
@@ -67,13 +68,15 @@ def command(language: str, code_fd: int, status_fd: int) -> list[str]:
         *("/usr/bin/bwrap", "--unshare-all", "--unshare-user", "--disable-userns", "--die-with-parent"),
         *("--new-session", "--cap-drop", "ALL", "--uid", str(NOBODY), "--gid", str(NOBODY), "--hostname", "sandbox"),
         *("--json-status-fd", str(status_fd)),
-        *("--clearenv", "--setenv", "PATH", "/usr/bin", "--setenv", "HOME", "/tmp", "--setenv", "LANG", "C.UTF-8"),
+        *("--clearenv", "--setenv", "PATH", "/usr/bin", "--setenv", "LANG", "C.UTF-8"),
+        *("--setenv", "HOME", SCRATCH, "--setenv", "TMPDIR", SCRATCH),
         *("--ro-bind", "/usr", "/usr", "--symlink", "usr/bin", "/bin", "--symlink", "usr/lib", "/lib"),
         *("--symlink", "usr/lib64", "/lib64", "--dev", "/dev", "--ro-bind-data", str(code_fd), path),
-        *("--size", str(TMP_BYTES), "--tmpfs", "/tmp", "--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/tmp"),
+        *("--size", str(SCRATCH_BYTES), "--tmpfs", SCRATCH, "--symlink", SCRATCH, "tmp", "--chdir", SCRATCH),
+        *("--remount-ro", "/dev", "--remount-ro", "/"),
         # Inside the sandbox's user namespace, so that only its own processes count.
         *("/usr/bin/prlimit", f"--cpu={SECONDS}", f"--nproc={PROCESSES}", f"--nofile={OPEN_FILES}"),
-        *(f"--data={MEMORY_BYTES}", f"--fsize={TMP_BYTES}", "--core=0", "--memlock=0", "--msgqueue=0"),
+        *(f"--data={MEMORY_BYTES}", f"--fsize={SCRATCH_BYTES}", "--core=0", "--memlock=0", "--msgqueue=0"),
         *interpreter,
         path,
     ]

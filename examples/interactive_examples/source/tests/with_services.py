@@ -60,7 +60,12 @@ def main() -> int:
             shutil.chown(folder, user)
         initdb = [postgresql_program("initdb"), "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync"]
         subprocess.run(initdb, user=user, check=True, stdout=subprocess.DEVNULL)
-        settings = {"port": database_port, "unix_socket_directories": folder, "fsync": "off", "listen_addresses": "127.0.0.1"}
+        settings = {
+            "port": database_port,
+            "unix_socket_directories": folder,
+            "fsync": "off",
+            "listen_addresses": "127.0.0.1",
+        }
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         log = (folder / "postgresql.log").open("wb")
         processes.append(

@@ -7,7 +7,10 @@ import "monaco-editor/features/contextmenu/register.js";
 import "monaco-editor/features/find/register.js";
 import "monaco-editor/features/indentation/register.js";
 import "monaco-editor/features/linesOperations/register.js";
+import "monaco-editor/features/links/register.js";
 import "monaco-editor/features/multicursor/register.js";
+import "monaco-editor/features/suggest/register.js";
+import "monaco-editor/features/unicodeHighlighter/register.js";
 import "monaco-editor/features/wordHighlighter/register.js";
 import "monaco-editor/features/wordOperations/register.js";
 import "monaco-editor/languages/definitions/javascript/register.js";
@@ -27,8 +30,6 @@ export class CodeEditor {
       fontSize: 14,
       minimap: { enabled: false },
       scrollBeyondLastLine: false,
-      // Tab moves on where people ask for it (Ctrl+M), as screen readers expect.
-      tabFocusMode: false,
     });
     this.editor.onDidChangeModelContent((event) => {
       if (!event.isFlush) {

@@ -6,7 +6,7 @@ from interactive_examples import accounts, events
 from interactive_examples.accounts import CurrentUser, OptionalUser, Token
 from interactive_examples.clients import is_https
 from interactive_examples.database import Database
-from interactive_examples.rate_limit import limit
+from interactive_examples.rate_limit import forgive, limit
 from interactive_examples.schemas import Account, Credentials, Problem, SessionState
 
 router = APIRouter(prefix="/api", tags=["accounts"])
@@ -17,10 +17,11 @@ UNAUTHORIZED = {401: {"model": Problem, "description": "Nobody is logged in."}}
 @router.post("/login", responses={401: {"model": Problem, "description": "The name or the password is wrong."}})
 def login(body: Credentials, request: Request, response: Response, database: Database) -> Account:
     """Open a session; its token is set as a cookie."""
-    limit("login", request, name=body.username)
+    attempts = limit("login", request, name=body.username)
     user = accounts.authenticate(database, body.username, body.password)
     if user is None:
         raise HTTPException(401, "The name or the password is wrong.")
+    forgive(attempts)  # wrong passwords count, right ones do not
     token = accounts.open_session(database, user)
     events.record(database, "login", user)
     database.commit()

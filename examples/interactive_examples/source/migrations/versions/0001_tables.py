@@ -91,9 +91,7 @@ def upgrade() -> None:
         sa.Column("runs", sa.Integer, nullable=False),
         sa.Column("updated_at", MOMENT, server_default=NOW, nullable=False),
         sa.PrimaryKeyConstraint("example_id", name="pk_popularity"),
-        sa.ForeignKeyConstraint(
-            ["example_id"], ["examples.id"], name="fk_popularity_example_id", ondelete="CASCADE"
-        ),
+        sa.ForeignKeyConstraint(["example_id"], ["examples.id"], name="fk_popularity_example_id", ondelete="CASCADE"),
     )
 
 

@@ -133,7 +133,14 @@ def upgrade() -> None:
     op.bulk_insert(
         examples,
         [
-            {"slug": slug, "title": title, "description": description, "language": language, "code": code, "position": i}
+            {
+                "slug": slug,
+                "title": title,
+                "description": description,
+                "language": language,
+                "code": code,
+                "position": i,
+            }
             for i, (slug, title, description, language, code) in enumerate(EXAMPLES, start=1)
         ],
     )

@@ -1,0 +1,40 @@
+from fastapi.routing import APIRoute
+
+from interactive_examples.main import app
+
+
+def routes(router):
+    for route in router.routes:
+        if isinstance(route, APIRoute):
+            yield route
+        elif hasattr(route, "original_router"):
+            yield from routes(route.original_router)
+
+
+def test_the_document_has_exactly_the_applications_routes():
+    documented = {
+        (method.upper(), path) for path, operations in app.openapi()["paths"].items() for method in operations
+    }
+    assert documented == {(method, route.path) for route in routes(app) for method in route.methods}
+    assert ("POST", "/api/run") in documented
+
+
+def test_guarded_operations_name_the_session_and_401():
+    guarded = [
+        operation
+        for path, operations in app.openapi()["paths"].items()
+        for operation in operations.values()
+        if path.startswith(("/api/admin", "/api/results", "/admin"))
+    ]
+    assert guarded
+    for operation in guarded:
+        assert operation["security"] == [{"session": []}]
+        assert "401" in operation["responses"]
+
+
+def test_answers_have_schemas():
+    for path, operations in app.openapi()["paths"].items():
+        for operation in operations.values():
+            for status, response in operation["responses"].items():
+                content = response.get("content", {}).get("application/json")
+                assert content is None or content["schema"], f"{path} {status}"
