@@ -48,7 +48,7 @@ def connection(database: str, autocommit: bool = False) -> Iterator[Any]:
 
 
 def rows(cursor: Any, query: Any, values: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    cursor.execute(query, values)
+    cursor.execute(query, values or None)  # without values, psycopg2 leaves a % as it is
     return list(cursor.fetchall())
 
 
