@@ -1,0 +1,38 @@
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+INVENTORIES := inventory/demo $(wildcard molecule/*/inventory)
+
+.PHONY: help venv repository demo test lint unit contract clean
+
+help: ## say what there is
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
+
+venv: ## install what the controller needs, and make keys and the demo's secrets
+	@tools/bootstrap
+
+repository: venv
+	@python examples/interactive_examples/build_repository.py .tickbox/repositories/interactive_examples.git --signers-dir .tickbox/signers
+
+demo: repository ## bring up a test host and deploy the example application to it
+	@tools/demo
+
+test: repository ## everything: lint, unit and contract tests, and each scenario on test hosts
+	@tools/test
+
+lint: venv ## ansible-lint, yamllint, ruff, mypy
+	ruff check
+	ruff format --check
+	mypy library plugins tests tools $(wildcard molecule/*/tests)
+	yamllint --strict .
+	ansible-lint
+
+unit: venv ## tests of the modules
+	pytest --quiet tests/unit
+
+contract: venv ## tests of what holds the parts together
+	pytest --quiet tests/contract
+
+clean: ## remove our test hosts, by name
+	@if [[ -x .venv/bin/ansible-playbook ]]; then ansible-playbook $(INVENTORIES:%=--inventory=%) testhosts/destroy.yml; fi
