@@ -29,10 +29,16 @@ options:
     type: path
     required: true
   units:
-    description: Names of the release's units. A C(.timer) must be set to elapse, every other unit must keep a main process.
+    description: Names of the release's services, each of which must keep a main process. A C(.timer) among them counts as one
+      of O(timers).
     type: list
     elements: str
     required: true
+  timers:
+    description: Names of the release's timers, each of which must be set to elapse.
+    type: list
+    elements: str
+    default: []
   started_after:
     description:
       - The time by this host's clock (ISO 8601 with its zone, or Unix time) after which each main process must have started.
@@ -76,7 +82,7 @@ EXAMPLES = r"""
     units:
       - shop-web@20260102T030405.service
       - shop-worker@20260102T030405.service
-      - shop-cleanup@20260102T030405.timer
+    timers: [shop-cleanup@20260102T030405.timer]
     started_after: "2026-01-02T03:05:00+00:00"
     web_unit: shop-web@20260102T030405.service
     socket: /run/shop/20260102T030405.sock
@@ -114,7 +120,7 @@ class Look:
     def __init__(self, params: dict[str, Any]) -> None:
         self.params = params
         self.services = [unit for unit in params["units"] if not unit.endswith(".timer")]
-        self.timers = [unit for unit in params["units"] if unit.endswith(".timer")]
+        self.timers = [*params["timers"], *(unit for unit in params["units"] if unit.endswith(".timer"))]
 
     @cached_property
     def window(self) -> tuple[list[dict[str, dict[str, str]]], list[Answer], list[dict[str, set[int]]]]:
@@ -165,6 +171,7 @@ def main() -> None:
             "items": {"type": "list", "elements": "str", "choices": [RESTART, RUNNING], "default": [RESTART, RUNNING]},
             "release_path": {"type": "path", "required": True},
             "units": {"type": "list", "elements": "str", "required": True},
+            "timers": {"type": "list", "elements": "str", "default": []},
             "started_after": {"type": "str"},
             "web_unit": {"type": "str"},
             "socket": {"type": "path"},
