@@ -12,7 +12,7 @@ from interactive_examples.logs import CONFIG
 
 logconfig_dict = CONFIG
 timeout = 60
-graceful_timeout = 30
+graceful_timeout = 10
 keepalive = 5
 # Addresses and schemes that proxies report are read in interactive_examples.clients alone.
 forwarded_allow_ips = ""

@@ -40,7 +40,7 @@ class Facts(Collector):
         info.add_metric([self.build.version, self.build.commit, settings().release], 1)
         yield info
         heartbeat = GaugeMetricFamily(
-            "examples_worker_heartbeat_timestamp_seconds", "When the worker of this host and release last finished."
+            "worker_heartbeat_timestamp_seconds", "When the worker of this host and release last finished."
         )
         try:
             heartbeat.add_metric([], float(redis().get(heartbeat_key()) or 0))

@@ -1,14 +1,18 @@
 """The built frontend. Names of assets carry their digest, so browsers may keep them; pages are asked for anew."""
 
-from fastapi import APIRouter, HTTPException
-from fastapi.responses import FileResponse
+from typing import Annotated
+
+from fastapi import APIRouter, HTTPException, Path
+from fastapi.responses import FileResponse, HTMLResponse
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
+from interactive_examples import documents
 from interactive_examples.accounts import Administrator
 from interactive_examples.routes.accounts import UNAUTHORIZED
 from interactive_examples.routes.admin import FORBIDDEN
+from interactive_examples.schemas import SLUG_PATTERN, Problem
 from interactive_examples.settings import ROOT
 
 DIST = ROOT / "frontend" / "dist"
@@ -27,6 +31,15 @@ def front_page() -> FileResponse:
 def admin_page(administrator: Administrator) -> FileResponse:
     """Users and activity, for administrators."""
     return _page("admin.html")
+
+
+@router.get("/docs/{name}", response_class=HTMLResponse, responses={404: {"model": Problem}})
+def document(name: Annotated[str, Path(max_length=40, pattern=SLUG_PATTERN)]) -> HTMLResponse:
+    """A document of this version: api, deployment, maintenance, system or user-guide."""
+    content = documents.render(name)
+    if content is None:
+        raise HTTPException(404, "There is no such document.")
+    return HTMLResponse(content, headers={"Cache-Control": "no-cache"})
 
 
 def _page(name: str) -> FileResponse:

@@ -37,7 +37,7 @@ def test_counting_again_changes_nothing(database):
 
 def test_the_worker_says_that_it_is_alive(client):
     redis().delete(heartbeat_key())
-    assert "examples_worker_heartbeat_timestamp_seconds 0.0" in client.get("/metrics").text
+    assert "\nworker_heartbeat_timestamp_seconds 0.0" in client.get("/metrics").text
     worker.work_once()
     assert float(redis().get(heartbeat_key())) == pytest.approx(datetime.now(UTC).timestamp(), abs=5)
     assert heartbeat_key().startswith("examples:release-1:worker:")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from interactive_examples import documents
 from interactive_examples.main import app
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -41,13 +42,22 @@ def test_links_resolve_and_nothing_is_left_open(document):
         linked = document.parent / name if name else document
         assert linked.exists(), target
         if anchor:
-            anchors = [heading.lower().replace(" ", "-") for heading in headings(linked.read_text())]
+            anchors = [documents.anchor(heading) for heading in headings(linked.read_text())]
             assert anchor in anchors, target
 
 
 def test_each_alert_has_a_runbook():
     sections = headings((ROOT / "docs" / "maintenance.md").read_text())
     assert [alert for alert in ALERTS if alert not in sections] == []
+
+
+@pytest.mark.parametrize("alert", ALERTS)
+def test_the_pages_have_the_anchors_that_alerts_name(alert):
+    assert f'<h2 id="{alert.lower()}">{alert}</h2>' in documents.render("maintenance")
+
+
+def test_pages_link_to_pages():
+    assert ".md" not in "".join(re.findall(r'href="([^"]*)"', documents.render("system")))
 
 
 def test_each_operation_is_described():
