@@ -38,7 +38,9 @@ class Signer:
     def make_key(self) -> None:
         if not self.key.exists():
             self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", self.email, "-f", self.key], check=True)
+            subprocess.run(
+                ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", self.email, "-f", self.key], check=True
+            )
 
     @property
     def allowed(self) -> str:
