@@ -59,7 +59,7 @@ requests:
   description: How many requests were sent.
   returned: always
   type: int
-failed:
+failures:
   description: How many had no answer, or one of 500 and above.
   returned: always
   type: int
@@ -129,7 +129,7 @@ def summarise(answers: list[tuple[float, int, float]]) -> dict[str, Any]:
     return {
         "answers": runs,
         "requests": len(answers),
-        "failed": sum(run["count"] for run in runs if run["status"] == 0 or run["status"] >= HTTPStatus.INTERNAL_SERVER_ERROR),
+        "failures": sum(run["count"] for run in runs if run["status"] == 0 or run["status"] >= HTTPStatus.INTERNAL_SERVER_ERROR),
         "p95_seconds": round(times[math.ceil(0.95 * len(times)) - 1], 4) if times else 0.0,
         "window_seconds": window(runs),
     }

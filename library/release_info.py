@@ -40,6 +40,10 @@ current:
   description: Release id that C(current) points at, empty where there is none.
   returned: always
   type: str
+current_state:
+  description: What the manifest of that release says of it, C(staged), C(verified) or C(rolled_back); empty where there is none.
+  returned: always
+  type: str
 releases:
   description: The manifest of each whole release, by release id.
   returned: always
@@ -81,10 +85,12 @@ def look(home: Path) -> dict[str, Any]:
             releases[folder.name] = json.loads((folder / "manifest.json").read_text())
         except (FileNotFoundError, ValueError):
             half_made.append(folder.name)
-    current = home / "current"
+    link = home / "current"
+    current = link.readlink().name if link.is_symlink() else ""
     room = os.statvfs(home)
     return {
-        "current": current.readlink().name if current.is_symlink() else "",
+        "current": current,
+        "current_state": releases.get(current, {}).get("state", ""),
         "releases": releases,
         "half_made": half_made,
         "free_bytes": room.f_bavail * room.f_frsize,

@@ -84,8 +84,8 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
     @staticmethod
     def _looked_from(result: Any) -> str:
         """The host that was looked at, or the controller where the look was from outside."""
-        delegated = result.result.get("_ansible_delegated_vars")
-        return "controller" if delegated else str(result.host.name)
+        delegated = result.result.get("_ansible_delegated_vars", {})
+        return "controller" if delegated.get("ansible_connection") == "local" else str(result.host.name)
 
     def _write(self, event: str, **fields: Any) -> None:
         if self._record:

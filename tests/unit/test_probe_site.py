@@ -28,7 +28,7 @@ def runs(*statuses: int) -> list[tuple[float, int, float]]:
 def test_the_window_is_from_the_first_503_to_the_first_200(statuses: tuple[int, ...], window: float, failed: int) -> None:
     seen = summarise(runs(*statuses))
     assert seen["window_seconds"] == window
-    assert seen["failed"] == failed
+    assert seen["failures"] == failed
     assert sum(run["count"] for run in seen["answers"]) == len(statuses)
 
 
@@ -63,4 +63,4 @@ def test_asks_at_its_pace(run_module: Any, site: str) -> None:
 
 def test_no_answer_is_a_failed_request(run_module: Any) -> None:
     seen = run_module("probe_site", url="http://127.0.0.1:9/", interval=0.05, seconds=0.1)
-    assert seen["failed"] == seen["requests"] > 0
+    assert seen["failures"] == seen["requests"] > 0
