@@ -68,31 +68,33 @@ assertions:
   elements: dict
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.tickbox.assertion import Verdict, examine, exit_with
 from ansible.module_utils.tickbox.migrations import judge_migrations, revisions, run
 
+COMMANDS = ("heads_command", "current_command", "check_command")
 SHORTEST_SECRET = 8  # a shorter value, as `info` or `1`, is no secret and stands in many places
 
 
 def look(params: dict[str, Any]) -> Verdict:
     environment = {name: str(value) for name, value in params["environment"].items() if value is not None}
-    done = {name: run(params[name], params["chdir"], environment) for name in ("heads_command", "current_command", "check_command")}
+    # Together: each spends its time on starting, and visitors wait meanwhile.
+    with ThreadPoolExecutor() as pool:
+        heads, current, check = pool.map(lambda name: run(params[name], params["chdir"], environment), COMMANDS)
     return judge_migrations(
-        revisions(params["heads_command"], done["heads_command"]),
-        revisions(params["current_command"], done["current_command"]),
-        done["check_command"],
+        revisions(params["heads_command"], heads),
+        revisions(params["current_command"], current),
+        check,
     )
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "heads_command": {"type": "str", "required": True},
-            "current_command": {"type": "str", "required": True},
-            "check_command": {"type": "str", "required": True},
+            **{name: {"type": "str", "required": True} for name in COMMANDS},
             "chdir": {"type": "path", "required": True},
             "environment": {"type": "dict", "default": {}, "no_log": True},
             "report_only": {"type": "bool", "default": False},

@@ -1,0 +1,160 @@
+# Copyright: the Tickbox authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Judges a restic snapshot of files: restored, it is what it was made from."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from .assertion import CouldNotLook, Verdict, listed, verdict
+from .tree import tree_entries
+
+
+@dataclass
+class Compared:
+    """A folder against its restored copy. ``since``: what differs only because it changed after the snapshot began."""
+
+    entries: int = 0
+    missing: list[str] = field(default_factory=list)
+    other: list[str] = field(default_factory=list)
+    extra: list[str] = field(default_factory=list)
+    since: list[str] = field(default_factory=list)
+
+
+class Repository:
+    """A restic repository; ``settings`` are further variables of its environment, as credentials of a store."""
+
+    def __init__(self, address: str, password_file: str, settings: Mapping[str, Any]) -> None:
+        self.environment = {
+            **os.environ,
+            **{name: str(value) for name, value in settings.items()},
+            "RESTIC_REPOSITORY": address,
+            "RESTIC_PASSWORD_FILE": password_file,
+        }
+
+    def snapshot(self, snapshot: str) -> dict[str, Any] | None:
+        """What the repository knows of a snapshot; None where it has none of that id."""
+        code, out, said = self._restic("snapshots", "--json", snapshot)
+        if code != 0:
+            if "no matching ID" in said:
+                return None
+            raise CouldNotLook(f"restic: {said}")
+        found = json.loads(out)
+        return dict(found[0]) if found else None
+
+    @contextmanager
+    def restored(self, snapshot: str, needed: int, room: Path) -> Iterator[Path]:
+        """A copy of the snapshot below ``room``, removed afterwards."""
+        free = shutil.disk_usage(room).free
+        if free < needed * 1.1:
+            raise CouldNotLook(f"a restored copy needs {needed} bytes in {room}, of which {free} are free")
+        with tempfile.TemporaryDirectory(dir=room, prefix="restore-") as target:
+            code, _, said = self._restic("restore", snapshot, "--target", target)
+            if code != 0:
+                raise CouldNotLook(f"restic does not restore snapshot {snapshot}: {said}")
+            yield Path(target)
+
+    def check(self, subset: str) -> str:
+        """Have the repository read its data; return what it found wrong, or nothing."""
+        code, _, said = self._restic("check", f"--read-data-subset={subset}")
+        return said if code != 0 else ""
+
+    def _restic(self, *arguments: str) -> tuple[int, str, str]:
+        try:
+            command = ["restic", "--no-cache", "--quiet", *arguments]
+            done = subprocess.run(command, env=self.environment, capture_output=True, text=True, check=False)
+        except FileNotFoundError:
+            raise CouldNotLook("restic is not installed on this host") from None
+        lines = [line.strip() for line in (done.stderr or done.stdout).splitlines() if line.strip()]
+        return done.returncode, done.stdout, lines[-1] if lines else f"exit code {done.returncode}"
+
+
+def compare(source: Path, copy: Path, begun: datetime) -> Compared:
+    """Hold a restored copy against its source, which may have changed since the snapshot was ``begun``."""
+    there = tree_entries(source, exclude=())
+    kept = tree_entries(copy, exclude=()) if copy.is_dir() else {}
+    compared = Compared(entries=len(there))
+    for name in sorted(there.keys() | kept.keys()):
+        if there.get(name) == kept.get(name):
+            continue
+        if _changed_since(source / name, source, begun):
+            compared.since.append(name)
+        elif name not in kept:
+            compared.missing.append(name)
+        elif name not in there:
+            compared.extra.append(name)
+        else:
+            compared.other.append(name)
+    return compared
+
+
+def judge_files(
+    snapshot: Mapping[str, Any] | None,
+    compared: Mapping[str, Compared],
+    damage: str,
+    *,
+    run: str,
+    run_started: datetime,
+    paths: Sequence[str],
+) -> Verdict:
+    """deploy.backup.files: a snapshot of this run, which restores to what it was made from."""
+    if snapshot is None:
+        return verdict(["the repository has no such snapshot"], "")
+    begun = snapshot_time(snapshot)
+    problems = []
+    if begun < run_started:
+        problems.append(f"the snapshot was begun {begun:%Y-%m-%d %H:%M:%S %Z}, before the run began")
+    if run not in (snapshot.get("tags") or []):
+        problems.append(f"the snapshot is not tagged {run}: it is of another run")
+    for path in paths:
+        if not any(Path(path).is_relative_to(kept) for kept in snapshot.get("paths") or []):
+            problems.append(f"{path} is not in the snapshot")
+    for path, found in compared.items():
+        for names, what in (
+            (found.missing, "are missing from the backup"),
+            (found.other, "are not as they were backed up"),
+            (found.extra, "are in the backup only"),
+        ):
+            if names:
+                problems.append(f"{path}: {len(names)} entries {what}: {listed(names)}")
+    if damage:
+        problems.append(f"the repository's own check: {damage}")
+    entries = sum(found.entries for found in compared.values())
+    since = [f"{path}/{name}" for path, found in compared.items() for name in found.since]
+    return verdict(
+        problems,
+        f"{entries} entries of {listed(paths)} restored as they are" + (f", {len(since)} of them changed since" if since else ""),
+        expected={"run": run, "paths": list(paths), "entries": entries},
+        observed={"snapshot": snapshot.get("short_id"), "begun": begun.isoformat(), "paths": snapshot.get("paths")},
+        evidence={"changed_since": since[:50]},
+    )
+
+
+def snapshot_time(snapshot: Mapping[str, Any]) -> datetime:
+    """When the snapshot was begun, by the clock of the host that made it."""
+    try:
+        return datetime.fromisoformat(str(snapshot["time"])).astimezone(UTC)
+    except (KeyError, ValueError):
+        raise CouldNotLook(f"restic names no time of the snapshot: {snapshot.get('time')}") from None
+
+
+def size(path: Path) -> int:
+    """Bytes of the files below ``path``."""
+    return sum(entry.lstat().st_size for entry in path.rglob("*"))
+
+
+def _changed_since(path: Path, source: Path, begun: datetime) -> bool:
+    """Whether the entry, or the folder that it was removed from, changed after ``begun``, by the time that the kernel keeps."""
+    while not os.path.lexists(path) and path != source:
+        path = path.parent
+    return path.lstat().st_ctime >= begun.timestamp()
