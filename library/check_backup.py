@@ -183,7 +183,8 @@ class Look:
             begun = file_backup.snapshot_time(snapshot)
             needed = sum(file_backup.size(Path(path)) for path in paths)
             damage = repository.check(self.params["read_data_subset"])
-            with repository.restored(snapshot["id"], needed, Path(self.params["room"])) as copy:
+            with repository.restored(snapshot["id"], needed, Path(self.params["room"])) as (copy, stopped):
+                damage = damage or stopped
                 compared = {path: file_backup.compare(Path(path), copy / path.lstrip("/"), begun) for path in paths}
         return file_backup.judge_files(snapshot, compared, damage, run=self.params["run"], run_started=run_started, paths=paths)
 

@@ -112,7 +112,7 @@ def test_an_old_time_set_by_hand_does_not_hide_a_missing_file(shared: Path) -> N
         ({"snapshot": {"tags": ["other"]}}, "not tagged one"),
         ({"snapshot": {"tags": None}}, "not tagged one"),
         ({"snapshot": {"paths": ["/etc"]}}, "is not in the snapshot"),
-        ({"damage": "pack 12 is damaged"}, "the repository's own check: pack 12 is damaged"),
+        ({"damage": "pack 12 is damaged"}, "pack 12 is damaged"),
     ],
 )
 def test_another_snapshot_is_refused(shared: Path, given: dict[str, Any], says: str) -> None:

@@ -53,21 +53,19 @@ class Repository:
         return dict(found[0]) if found else None
 
     @contextmanager
-    def restored(self, snapshot: str, needed: int, room: Path) -> Iterator[Path]:
-        """A copy of the snapshot below ``room``, removed afterwards."""
+    def restored(self, snapshot: str, needed: int, room: Path) -> Iterator[tuple[Path, str]]:
+        """A copy of the snapshot below ``room``, removed afterwards, and what stopped it from being made, or nothing."""
         free = shutil.disk_usage(room).free
         if free < needed * 1.1:
             raise CouldNotLook(f"a restored copy needs {needed} bytes in {room}, of which {free} are free")
         with tempfile.TemporaryDirectory(dir=room, prefix="restore-") as target:
             code, _, said = self._restic("restore", snapshot, "--target", target)
-            if code != 0:
-                raise CouldNotLook(f"restic does not restore snapshot {snapshot}: {said}")
-            yield Path(target)
+            yield Path(target), f"the snapshot is not restored: {said}" if code != 0 else ""
 
     def check(self, subset: str) -> str:
         """Have the repository read its data; return what it found wrong, or nothing."""
         code, _, said = self._restic("check", f"--read-data-subset={subset}")
-        return said if code != 0 else ""
+        return f"the repository's own check: {said}" if code != 0 else ""
 
     def _restic(self, *arguments: str) -> tuple[int, str, str]:
         try:
@@ -128,7 +126,7 @@ def judge_files(
             if names:
                 problems.append(f"{path}: {len(names)} entries {what}: {listed(names)}")
     if damage:
-        problems.append(f"the repository's own check: {damage}")
+        problems.append(damage)
     entries = sum(found.entries for found in compared.values())
     since = [f"{path}/{name}" for path, found in compared.items() for name in found.since]
     return verdict(
