@@ -54,6 +54,8 @@ def optional_user(token: Token, database: Database) -> User | None:
     return session.user if session and session.expires_at > datetime.now(UTC) else None
 
 
+# For the OpenAPI document of operations that people may use without a session, too.
+WITHOUT_SESSION = {"security": [{}]}
 OptionalUser = Annotated[User | None, Depends(optional_user)]
 
 

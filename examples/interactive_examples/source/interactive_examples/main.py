@@ -17,6 +17,8 @@ from interactive_examples.settings import read_build, settings
 log = logging.getLogger(__name__)
 
 COMMON_ERRORS = {
+    400: {"model": Problem, "description": "The request cannot be read."},
+    413: {"model": Problem, "description": "The request is too large."},
     422: {"model": Problem, "description": "The request is not valid."},
     429: {"model": Problem, "description": "There were too many requests."},
     503: {"model": Problem, "description": "A dependency does not answer."},

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter
 
 from interactive_examples.sandbox import OUTPUT_BYTES
 
@@ -19,6 +19,11 @@ Username = Annotated[str, Field(min_length=2, max_length=40, pattern=r"^[a-z0-9]
 Password = Annotated[str, Field(min_length=1, max_length=200, pattern=TEXT_PATTERN)]
 NewPassword = Annotated[str, Field(min_length=10, max_length=200, pattern=TEXT_PATTERN)]
 Language = Literal["python", "javascript"]
+
+
+def whole(value: Any) -> Any:
+    """In JSON 3.0 is an integer too."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 class Incoming(BaseModel):
@@ -58,7 +63,7 @@ class NewResult(Incoming):
     code: Code
     stdout: Output
     stderr: Output
-    exit_code: int = Field(ge=-255, le=255)
+    exit_code: Annotated[int, Field(ge=-255, le=255), BeforeValidator(whole)]
 
 
 class ExampleSummary(Outgoing):

@@ -45,7 +45,7 @@ def logout(response: Response, user: CurrentUser, token: Token, database: Databa
     response.delete_cookie(accounts.COOKIE, httponly=True, samesite="strict")
 
 
-@router.get("/session")
+@router.get("/session", openapi_extra=accounts.WITHOUT_SESSION)
 def show_session(user: OptionalUser) -> SessionState:
     """Who is logged in, if anybody is."""
     return SessionState(account=Account.model_validate(user) if user else None)

@@ -7,7 +7,7 @@ from fastapi import APIRouter, HTTPException, Path, Request, Response
 from sqlalchemy import select
 
 from interactive_examples import cache, events, sandbox
-from interactive_examples.accounts import OptionalUser
+from interactive_examples.accounts import WITHOUT_SESSION, OptionalUser
 from interactive_examples.database import Database
 from interactive_examples.metrics import RUNS
 from interactive_examples.models import Example, Popularity
@@ -55,7 +55,7 @@ def popularity(database: Database) -> list[ExamplePopularity]:
     return [ExamplePopularity(slug=slug, runs=runs) for slug, runs in database.execute(query)]
 
 
-@router.post("/run", responses=NOT_FOUND)
+@router.post("/run", responses=NOT_FOUND, openapi_extra=WITHOUT_SESSION)
 def run(body: RunRequest, request: Request, database: Database, user: OptionalUser) -> RunAnswer:
     """Run a program in the sandbox."""
     limit("run", request, user)

@@ -16,6 +16,7 @@ from interactive_examples.schemas import SLUG_PATTERN, Problem
 from interactive_examples.settings import ROOT
 
 DIST = ROOT / "frontend" / "dist"
+NOT_FOUND = {404: {"model": Problem, "description": "There is no such document."}}
 HTML = {200: {"content": {"text/html": {}}}}
 
 router = APIRouter(tags=["pages"], default_response_class=FileResponse)
@@ -33,7 +34,7 @@ def admin_page(administrator: Administrator) -> FileResponse:
     return _page("admin.html")
 
 
-@router.get("/docs/{name}", response_class=HTMLResponse, responses={404: {"model": Problem}})
+@router.get("/docs/{name}", response_class=Response, responses=HTML | NOT_FOUND)
 def document(name: Annotated[str, Path(max_length=40, pattern=SLUG_PATTERN)]) -> HTMLResponse:
     """A document of this version: api, deployment, maintenance, system or user-guide."""
     content = documents.render(name)

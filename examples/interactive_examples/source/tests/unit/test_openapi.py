@@ -32,6 +32,10 @@ def test_guarded_operations_name_the_session_and_401():
         assert "401" in operation["responses"]
 
 
+def test_running_needs_no_session():
+    assert {} in app.openapi()["paths"]["/api/run"]["post"]["security"]
+
+
 def test_answers_have_schemas():
     for path, operations in app.openapi()["paths"].items():
         for operation in operations.values():
