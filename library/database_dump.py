@@ -32,6 +32,10 @@ options:
   head_query:
     description: Query whose rows name the migrations that the schema has, sorted and kept with the dump.
     type: str
+  keep:
+    description: How many dumps of earlier runs stay beside the new one.
+    type: int
+    default: 5
 requirements: [psycopg2, pg_dump]
 attributes:
   check_mode:
@@ -129,6 +133,14 @@ def write(database: str, snapshot: str, target: Path) -> dict[str, Any]:
     return {"size": target.stat().st_size, "sha256": digest, "ended": time.time()}
 
 
+def drop_old(target: Path, database: str, keep: int) -> None:
+    """Remove the oldest dumps that runs made of this database; each run's id begins with its time."""
+    others = sorted(path for path in target.parent.glob(f"{database}-2*.dump") if path != target)
+    for old in others[: max(0, len(others) - keep)]:
+        old.unlink()
+        old.with_suffix(".json").unlink(missing_ok=True)
+
+
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
@@ -136,6 +148,7 @@ def main() -> None:
             "directory": {"type": "path", "required": True},
             "run": {"type": "str", "required": True},
             "head_query": {"type": "str"},
+            "keep": {"type": "int", "default": 5},
         },
         supports_check_mode=True,
     )
@@ -150,6 +163,7 @@ def main() -> None:
             draft = description.with_suffix(".json.part")
             draft.write_text(json.dumps(manifest, indent=2) + "\n")
             draft.rename(description)
+            drop_old(target, module.params["database"], module.params["keep"])
     except (DatabaseError, OSError, ValueError) as error:
         module.fail_json(msg=f"The database {module.params['database']} was not dumped: {error}")
     module.exit_json(changed=True, manifest=manifest)
