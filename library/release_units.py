@@ -70,62 +70,17 @@ enabled:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-
-RUNNING = ("active", "activating", "reloading", "deactivating")
-
-
-def states(module: AnsibleModule, units: list[str]) -> dict[str, dict[str, str]]:
-    """ActiveState and UnitFileState of each unit."""
-    if not units:
-        return {}
-    command = ["systemctl", "show", "--property=Id,ActiveState,UnitFileState", *units]
-    _rc, out, _err = module.run_command(command, check_rc=True)
-    blocks = [dict(line.split("=", 1) for line in block.splitlines() if line) for block in out.strip().split("\n\n")]
-    return dict(zip(units, blocks, strict=True))
-
-
-def systemctl(module: AnsibleModule, verb: str, units: list[str]) -> None:
-    if not units or module.check_mode:
-        return
-    rc, out, err = module.run_command(["systemctl", verb, *units])
-    if rc != 0:
-        _rc, journal, _err = module.run_command(
-            ["journalctl", "--no-pager", "--quiet", "--lines=15", "--output=cat", *[f"--unit={unit}" for unit in units]]
-        )
-        last = " | ".join(journal.strip().splitlines()[-5:])
-        module.fail_json(msg=f"systemctl {verb} {' '.join(units)}: {(err or out).strip()}. The journal ends: {last}")
+from ansible.module_utils.tickbox.unit_control import UNIT_SPEC, change_units
 
 
 def main() -> None:
-    names = {"type": "list", "elements": "str", "default": []}
     module = AnsibleModule(
-        argument_spec={
-            "stop": names,
-            "start": names,
-            "restart": names,
-            "enable": names,
-            "daemon_reload": {"type": "bool", "default": False},
-        },
+        argument_spec={**UNIT_SPEC, "daemon_reload": {"type": "bool", "default": False}},
         supports_check_mode=True,
     )
-    given = module.params
-    if given["daemon_reload"] and not module.check_mode:
+    if module.params["daemon_reload"] and not module.check_mode:
         module.run_command(["systemctl", "daemon-reload"], check_rc=True)
-    named = sorted({*given["stop"], *given["start"], *given["enable"]})
-    before = states(module, named)
-    running = [unit for unit in given["stop"] if before[unit]["ActiveState"] in (*RUNNING, "failed")]
-    disable = [unit for unit in given["stop"] if before[unit]["UnitFileState"] == "enabled"]
-    start = [unit for unit in given["start"] if before[unit]["ActiveState"] != "active"]
-    enable = [unit for unit in given["enable"] if before[unit]["UnitFileState"] != "enabled"]
-    systemctl(module, "stop", running)
-    systemctl(module, "reset-failed", [unit for unit in running if before[unit]["ActiveState"] == "failed"])
-    systemctl(module, "disable", disable)
-    systemctl(module, "enable", enable)
-    systemctl(module, "start", start)
-    systemctl(module, "restart", given["restart"])
-    stopped = sorted({*running, *disable})
-    started = [*start, *given["restart"]]
-    module.exit_json(changed=bool(stopped or started or enable), stopped=stopped, started=started, enabled=enable)
+    module.exit_json(**change_units(module))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,51 @@
+# Copyright: the Tickbox authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Several systemd units changed together, with few calls of systemctl."""
+
+from __future__ import annotations
+
+from typing import Any
+
+RUNNING = ("active", "activating", "reloading", "deactivating")
+
+UNIT_NAMES: dict[str, Any] = {"type": "list", "elements": "str", "default": []}
+UNIT_SPEC: dict[str, Any] = {"stop": UNIT_NAMES, "start": UNIT_NAMES, "restart": UNIT_NAMES, "enable": UNIT_NAMES}
+
+
+def change_units(module: Any) -> dict[str, Any]:
+    """Do what the arguments of UNIT_SPEC ask for, and return what changed. Fails the module with the end of the journal."""
+    given = module.params
+    before = _states(module, sorted({*given["stop"], *given["start"], *given["enable"]}))
+    running = [unit for unit in given["stop"] if before[unit]["ActiveState"] in (*RUNNING, "failed")]
+    disable = [unit for unit in given["stop"] if before[unit]["UnitFileState"] == "enabled"]
+    start = [unit for unit in given["start"] if before[unit]["ActiveState"] != "active"]
+    enable = [unit for unit in given["enable"] if before[unit]["UnitFileState"] != "enabled"]
+    _systemctl(module, "stop", running)
+    _systemctl(module, "reset-failed", [unit for unit in running if before[unit]["ActiveState"] == "failed"])
+    _systemctl(module, "disable", disable)
+    _systemctl(module, "enable", enable)
+    _systemctl(module, "start", start)
+    _systemctl(module, "restart", given["restart"])
+    stopped = sorted({*running, *disable})
+    started = [*start, *given["restart"]]
+    return {"changed": bool(stopped or started or enable), "stopped": stopped, "started": started, "enabled": enable}
+
+
+def _states(module: Any, units: list[str]) -> dict[str, dict[str, str]]:
+    """ActiveState and UnitFileState of each unit."""
+    if not units:
+        return {}
+    command = ["systemctl", "show", "--property=Id,ActiveState,UnitFileState", *units]
+    _rc, out, _err = module.run_command(command, check_rc=True)
+    blocks = [dict(line.split("=", 1) for line in block.splitlines() if line) for block in out.strip().split("\n\n")]
+    return dict(zip(units, blocks, strict=True))
+
+
+def _systemctl(module: Any, verb: str, units: list[str]) -> None:
+    if not units or module.check_mode:
+        return
+    rc, out, err = module.run_command(["systemctl", verb, *units])
+    if rc != 0:
+        journal = ["journalctl", "--no-pager", "--quiet", "--lines=15", "--output=cat", *[f"--unit={unit}" for unit in units]]
+        last = " | ".join(module.run_command(journal)[1].strip().splitlines()[-5:])
+        module.fail_json(msg=f"systemctl {verb} {' '.join(units)}: {(err or out).strip()}. The journal ends: {last}")
