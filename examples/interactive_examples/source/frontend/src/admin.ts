@@ -1,7 +1,7 @@
 // The administrators' page.
 import "./style.css";
 import * as api from "./api.ts";
-import { attempt, button, element, field, messageArea, moment, show } from "./dom.ts";
+import { attempt, button, element, field, messageArea, moment, report, show } from "./dom.ts";
 
 const users = element("tbody", { id: "users" });
 const activity = element("tbody", { id: "activity" });
@@ -69,4 +69,4 @@ document.querySelector("#admin")?.append(
     table(["When", "What", "User"], activity),
   ),
 );
-void attempt(refresh);
+void report(refresh);

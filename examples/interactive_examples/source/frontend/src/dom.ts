@@ -42,9 +42,14 @@ export function clearMessage(): void {
   message.hidden = true;
 }
 
-// Runs an action; what goes wrong is shown to the person.
+// Does what a person asked for; an earlier message is done with.
 export async function attempt(action: () => Promise<void>): Promise<void> {
   clearMessage();
+  await report(action);
+}
+
+// Does what nobody asked for at this moment; what goes wrong is shown.
+export async function report(action: () => Promise<void>): Promise<void> {
   try {
     await action();
   } catch (error) {

@@ -1,7 +1,7 @@
 // The page with the examples.
 import "./style.css";
 import * as api from "./api.ts";
-import { attempt, button, clearMessage, element, messageArea, show } from "./dom.ts";
+import { attempt, button, clearMessage, element, messageArea, report, show } from "./dom.ts";
 import { forgetDraft, keepDraft, loadDraft } from "./drafts.ts";
 import { CodeEditor } from "./editor.ts";
 import { ResultList } from "./results.ts";
@@ -20,7 +20,7 @@ let outcome: (api.Outcome & { code: string; example: string }) | null = null;
 
 const results = new ResultList(openResult);
 const session = new SessionPanel(() => {
-  void attempt(() => results.refresh(session.account));
+  void report(() => results.refresh(session.account));
   updateSave();
 });
 const editor = new CodeEditor(editorBox, (code) => {
@@ -160,4 +160,4 @@ document.querySelector("#app")?.append(
   element("nav", { "aria-label": "Examples" }, list),
   element("main", {}, title, description, editorBox, controls, status, stdout, stderr, results.root),
 );
-void attempt(start);
+void report(start);

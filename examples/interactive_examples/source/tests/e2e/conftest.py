@@ -87,6 +87,7 @@ def page(browser, site):
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.complaints = complaints
     yield page
+    context.unroute_all(behavior="ignoreErrors")  # requests may still be under way
     context.close()
     assert complaints == []
 

@@ -12,14 +12,14 @@ EXAMPLES = {
     "hello-python": ("first steps", "An f-string puts the value of an expression between braces into the text."),
     "fibonacci-python": ("practised", "The generator stops at each yield and goes on when the next number is wanted."),
     "word-count-python": ("practised", "Counter is a dictionary that starts every count at zero."),
-    "errors-python": ("first steps", "Only the kind of exception that except names is caught; any other ends the program."),
-    "hello-javascript": ("first steps", "Between backticks, an expression in braces after a dollar sign is replaced by its value."),
+    "errors-python": ("first steps", "Only the kind of exception that except names is caught."),
+    "hello-javascript": ("first steps", "Between backticks, an expression in ${} is replaced by its value."),
     "array-methods-javascript": ("practised", "Each method returns a new list and leaves the old one as it was."),
     "promises-javascript": ("advanced", "The tasks run at the same time, so all three take as long as the slowest."),
     "random-javascript": ("practised", "A Map keeps its keys in the order in which they were first set."),
 }
 
-examples = sa.table("examples", *(sa.column(name) for name in ("slug", "summary", "explanation", "level", "description")))
+examples = sa.table("examples", *(sa.column(name) for name in ("slug", "explanation", "level")))
 
 
 def upgrade() -> None:
