@@ -105,6 +105,7 @@ def test_restart_refuses(seen: list[dict[str, dict[str, str]]], says: str) -> No
     [
         ({"cwd": "/srv/shop/releases/one/code"}, "runs in /srv/shop/releases/one/code"),
         ({"cwd": "/srv/shop/releases/two-old/code"}, "runs in /srv/shop/releases/two-old/code"),
+        ({"cwd": "/srv/shop/releases/two/code-before"}, "not in /srv/shop/releases/two/code"),
         ({"cwd_replaced": True}, "a former /srv/shop/releases/two/code"),
         ({"arguments": ("/srv/shop/releases/one/venv/bin/python", "-m", "shop")}, "files of release one"),
         ({"arguments": ("python", "--config=/srv/shop/releases/one/gunicorn.py")}, "files of release one"),

@@ -168,8 +168,8 @@ def health_problems(answer: Answer, expected: Mapping[str, Any]) -> list[str]:
 def place_problems(process: Process, properties: Properties, release: Path) -> list[str]:
     """Name what ties the process to anything but this release."""
     problems = []
-    if not _within(process.cwd, release):
-        problems.append(f"its process runs in {process.cwd}, not in {release}")
+    if not _within(process.cwd, release / "code"):
+        problems.append(f"its process runs in {process.cwd}, not in {release / 'code'}")
     elif process.cwd_replaced:
         problems.append(f"its process runs in a former {process.cwd}, which has been replaced since")
     command = properties.get("ExecStart", "")
