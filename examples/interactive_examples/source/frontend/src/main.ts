@@ -30,15 +30,25 @@ const editor = new CodeEditor(editorBox, (code) => {
 });
 
 const runButton = button("Run", "run", () => attempt(runCode));
+const resetButton = button("Reset", "reset", reset);
+const copyButton = button("Copy", "copy", () => attempt(copy));
 const saveButton = button("Save result", "save", () => attempt(saveResult));
 const controls = element(
   "div",
   { id: "controls" },
   runButton,
-  button("Reset", "reset", reset),
-  button("Copy", "copy", () => attempt(copy)),
+  resetButton,
+  copyButton,
   saveButton,
 );
+enable(false);
+
+// There is nothing to run before the first example is there.
+function enable(enabled: boolean): void {
+  for (const control of [runButton, resetButton, copyButton]) {
+    control.disabled = !enabled;
+  }
+}
 
 async function runCode(): Promise<void> {
   if (current === null) {
@@ -130,6 +140,7 @@ async function open(slug: string): Promise<void> {
   editor.show(loadDraft(slug) ?? current.code, current.language);
   showOutcome(null);
   status.textContent = "";
+  enable(true);
   for (const link of list.querySelectorAll("a")) {
     link.toggleAttribute("aria-current", link.hash === `#${slug}`);
   }

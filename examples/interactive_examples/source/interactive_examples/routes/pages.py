@@ -25,13 +25,19 @@ router = APIRouter(tags=["pages"], default_response_class=FileResponse)
 @router.get("/", responses=HTML)
 def front_page() -> FileResponse:
     """The examples."""
-    return _page("index.html")
+    return _file("index.html")
 
 
 @router.get("/admin", responses=HTML | UNAUTHORIZED | FORBIDDEN)
 def admin_page(administrator: Administrator) -> FileResponse:
     """Users and activity, for administrators."""
-    return _page("admin.html")
+    return _file("admin.html")
+
+
+@router.get("/favicon.ico", responses={200: {"content": {"image/svg+xml": {}}}})
+def icon() -> FileResponse:
+    """The icon that browsers ask for by this name, whatever page they show."""
+    return _file("icon.svg")
 
 
 @router.get("/docs/{name}", response_class=Response, responses=HTML | NOT_FOUND)
@@ -43,7 +49,7 @@ def document(name: Annotated[str, Path(max_length=40, pattern=SLUG_PATTERN)]) ->
     return HTMLResponse(content, headers={"Cache-Control": "no-cache"})
 
 
-def _page(name: str) -> FileResponse:
+def _file(name: str) -> FileResponse:
     if not (DIST / name).is_file():
         raise HTTPException(503, "The frontend is not built.")
     return FileResponse(DIST / name, headers={"Cache-Control": "no-cache"})

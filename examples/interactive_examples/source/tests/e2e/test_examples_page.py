@@ -22,7 +22,7 @@ def log_in(page):
 def opened(page):
     page.goto("/")
     expect(page.locator("#examples a").first).to_be_visible()
-    expect(page.locator("#editor .view-line").first).to_be_visible()
+    expect(page.get_by_role("button", name="Run")).to_be_enabled()
     return page
 
 
