@@ -28,6 +28,7 @@ def check(run_module: Run, tmp_path: Path, **given: Any) -> dict[str, Any]:
     assert "horse" not in str(result)
     assertion: dict[str, Any] = result["assertions"][0]
     assert "\n" not in assertion["summary"]
+    assert len(assertion["summary"]) < 500
     return assertion
 
 
@@ -48,6 +49,7 @@ def test_a_migrated_database_passes(run_module: Run, tmp_path: Path) -> None:
             "not that of the models: FAILED: New upgrade operations detected: add_column",
         ),
         ({"check_command": python("raise SystemExit(1)")}, "it said nothing"),
+        ({"check_command": python("raise SystemExit('add ' * 900)")}, "add add ..."),
     ],
 )
 def test_another_schema_is_refused(run_module: Run, tmp_path: Path, given: dict[str, Any], says: str) -> None:

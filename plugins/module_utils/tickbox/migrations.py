@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import shlex
 import subprocess
+import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -27,7 +28,7 @@ class Done:
     def last(self) -> str:
         """The last line that it wrote, errors first."""
         lines = [line.strip() for text in (self.out, self.err) for line in text.splitlines() if line.strip()]
-        return lines[-1] if lines else "it said nothing"
+        return textwrap.shorten(lines[-1], 300, placeholder=" ...") if lines else "it said nothing"
 
 
 def run(command: str, folder: str, environment: Mapping[str, str]) -> Done:
