@@ -72,6 +72,13 @@ def test_wrong_answers_are_refused(run_module: Run, respond: Any, says: str) -> 
     assert says in seen["summary"]
 
 
+def test_an_id_that_came_back_twice_is_the_same_id(run_module: Run) -> None:
+    def twice(status: int, headers: dict[str, str], body: str) -> Reply:
+        return status, {"X-Request-ID": headers["X-Request-ID"], "x-request-id": headers["X-Request-ID"]}, body
+
+    assert check(run_module, changed(twice))["status"] == "passed"
+
+
 def test_requests_that_are_not_logged_are_refused(run_module: Run) -> None:
     seen = check(run_module, application, log=lambda ids: ids[:2])
     assert (seen["status"], "unknown" in seen["summary"]) == ("failed", True)
