@@ -11,7 +11,9 @@ short_description: Let a release serve, once its process is well
 description:
   - Waits until the process on O(socket) answers O(health_path) with 200, then replaces each of the links by a rename, then changes
     the units. All in one call, since it is done in the maintenance window.
-  - A process that does not become well within O(timeout) fails the module before any link has changed.
+  - A process that does not become well within O(timeout) fails the module before any link has changed, with the end of the journal
+    of the units that O(start) names.
+  - Without links and units it waits alone.
 options:
   socket:
     description: The socket of the release's web process.
@@ -28,7 +30,7 @@ options:
   links:
     description: Targets of the links, by the links' paths.
     type: dict
-    required: true
+    default: {}
   stop:
     description: Units to stop and to disable, so that they do not come back at boot.
     type: list
@@ -98,7 +100,7 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.tickbox.answers import Answer, ask_unix
-from ansible.module_utils.tickbox.unit_control import UNIT_SPEC, change_units
+from ansible.module_utils.tickbox.unit_control import UNIT_SPEC, change_units, last_words
 
 PAUSE = 0.1  # seconds between two questions
 
@@ -126,7 +128,7 @@ def main() -> None:
             "socket": {"type": "path", "required": True},
             "health_path": {"type": "str", "required": True},
             "timeout": {"type": "float", "default": 30},
-            "links": {"type": "dict", "required": True},
+            "links": {"type": "dict", "default": {}},
             **UNIT_SPEC,
         },
         supports_check_mode=True,
@@ -135,9 +137,10 @@ def main() -> None:
     if not module.check_mode:
         answer = wait_until_well(Path(given["socket"]), given["health_path"], given["timeout"])
         if answer.status != HTTPStatus.OK:
-            said = answer.body.decode(errors="replace")[:500]
-            outcome = f"{answer.status or 'no answer'} {said}"
-            module.fail_json(msg=f"The process on {given['socket']} is not well after {given['timeout']:g} s: {outcome}")
+            module.fail_json(
+                msg=f"The process on {given['socket']} is not well after {given['timeout']:g} s: {answer.outcome}. "
+                + last_words(module, given["start"])
+            )
     replaced = {}
     try:
         for path, target in given["links"].items():

@@ -92,7 +92,7 @@ def test_a_release_that_was_taken_back_can_be_deployed_again(play: Any, version:
     ("broken", "task"),
     [
         ("v1.1.1-broken-migration", "Run database migrations"),
-        ("v1.1.2-broken-start", "Ask the process on the release's own socket for its health"),
+        ("v1.1.2-broken-start", "Wait until the new process is well"),
         ("v1.1.3-broken-route", "Look whether the application answered them itself, and rightly"),
         ("v1.1.4-wrong-version", "Look whether the code and the configuration are this release's"),
     ],

@@ -31,6 +31,12 @@ def change_units(module: Any) -> dict[str, Any]:
     return {"changed": bool(stopped or started or enable), "stopped": stopped, "started": started, "enabled": enable}
 
 
+def last_words(module: Any, units: list[str]) -> str:
+    """The end of what the units wrote to the journal, for a person."""
+    journal = ["journalctl", "--no-pager", "--quiet", "--lines=5", "--output=cat", *[f"--unit={unit}" for unit in units]]
+    return "The journal ends: " + " | ".join(module.run_command(journal)[1].strip().splitlines())
+
+
 def _states(module: Any, units: list[str]) -> dict[str, dict[str, str]]:
     """ActiveState and UnitFileState of each unit."""
     if not units:
@@ -46,6 +52,4 @@ def _systemctl(module: Any, verb: str, units: list[str]) -> None:
         return
     rc, out, err = module.run_command(["systemctl", verb, *units])
     if rc != 0:
-        journal = ["journalctl", "--no-pager", "--quiet", "--lines=15", "--output=cat", *[f"--unit={unit}" for unit in units]]
-        last = " | ".join(module.run_command(journal)[1].strip().splitlines()[-5:])
-        module.fail_json(msg=f"systemctl {verb} {' '.join(units)}: {(err or out).strip()}. The journal ends: {last}")
+        module.fail_json(msg=f"systemctl {verb} {' '.join(units)}: {(err or out).strip()}. {last_words(module, units)}")
