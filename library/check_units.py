@@ -62,7 +62,7 @@ options:
     type: dict
     default: {status: ok}
   window:
-    description: Seconds over which the units must be stable.
+    description: Seconds over which the units must be stable. The time that their processes have run already counts.
     type: float
     default: 3
   report_only:

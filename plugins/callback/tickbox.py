@@ -26,7 +26,7 @@ from ansible.plugins.callback import CallbackBase
 
 # Ansible gives plugins/module_utils to modules only; a callback has to name it.
 ansible.module_utils.__path__.append(str(Path(__file__).parent.parent / "module_utils"))
-from ansible.module_utils.tickbox.record import Writer  # noqa: E402
+from ansible.module_utils.tickbox.record import Writer
 
 MARKS = {
     "passed": ("[x]", C.COLOR_OK),

@@ -3,6 +3,7 @@
 import os
 import socket
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -252,3 +253,19 @@ def test_a_time_that_is_none_is_unverifiable(run_module: Callable[..., dict[str,
 
 def test_what_an_item_needs_is_named(run_module: Callable[..., dict[str, Any]]) -> None:
     assert "needs started_after" in run_module("check_units", release_path="/", units=["x.service"])["msg"]
+
+
+def watched(monkeypatch: pytest.MonkeyPatch, started: datetime, window: float, state: str = "active") -> float:
+    """How long a watch over a unit lasts whose process was started then."""
+    shown = {WEB: {"ActiveState": state, "ExecMainStartTimestamp": started.strftime("%a %Y-%m-%d %H:%M:%S.%f UTC")}}
+    monkeypatch.setattr(systemd, "show", lambda units, properties: shown)
+    begun = time.monotonic()
+    assert len(systemd.watch([WEB], window)) >= 2
+    return time.monotonic() - begun
+
+
+def test_the_time_that_a_process_has_run_counts_for_the_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = datetime.now(UTC)
+    assert watched(monkeypatch, now - timedelta(seconds=60), 1) < 0.5
+    assert watched(monkeypatch, now, 1) > 0.9
+    assert watched(monkeypatch, now - timedelta(seconds=60), 1, "activating") > 0.9

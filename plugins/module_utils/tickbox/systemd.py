@@ -14,6 +14,8 @@ from .assertion import CouldNotLook
 Properties = Mapping[str, str]
 Sample = Mapping[str, Properties]
 
+SHORTEST = 0.2  # seconds between two samples, where the window is over already
+
 SERVICE = (
     "LoadState",
     "ActiveState",
@@ -68,13 +70,26 @@ def parse(text: str, units: Sequence[str]) -> dict[str, dict[str, str]]:
 
 
 def watch(units: Sequence[str], window: float, interval: float = 0.5) -> list[dict[str, dict[str, str]]]:
-    """Return samples of the services' properties over ``window`` seconds, the first and the last moment included."""
+    """Return samples of the services' properties, the first and the last moment included.
+
+    A main process that was started some seconds ago and still runs has been there for these seconds: the watch lasts until
+    the youngest has run for ``window`` seconds, and is two samples at least.
+    """
     samples = [show(units, SERVICE)]
-    end = time.monotonic() + window
+    youngest = min((_age(properties) for properties in samples[0].values()), default=0.0)
+    end = time.monotonic() + max(SHORTEST, window - youngest)
     while (left := end - time.monotonic()) > 0:
         time.sleep(min(interval, left))
         samples.append(show(units, SERVICE))
     return samples
+
+
+def _age(properties: Properties) -> float:
+    """Seconds since the main process was started; none where the unit does not run."""
+    started = timestamp(properties.get("ExecMainStartTimestamp", ""))
+    if properties.get("ActiveState") != "active" or started is None:
+        return 0.0
+    return max(0.0, (datetime.now(UTC) - started).total_seconds())
 
 
 def timestamp(text: str) -> datetime | None:
