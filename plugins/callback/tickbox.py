@@ -22,6 +22,7 @@ from typing import Any
 
 import ansible.module_utils
 from ansible import constants as C
+from ansible.playbook.role_include import IncludeRole
 from ansible.plugins.callback import CallbackBase
 
 # Ansible gives plugins/module_utils to modules only; a callback has to name it.
@@ -39,6 +40,15 @@ MARKS = {
 }
 
 
+def outermost_role(task: Any) -> Any:
+    """The play's own include of a role through which the task came: the phase. None for a task of the play itself."""
+    found = None
+    while (task := getattr(task, "_parent", None)) is not None:
+        if isinstance(task, IncludeRole):
+            found = task
+    return found
+
+
 class CallbackModule(CallbackBase):  # type: ignore[misc]
     CALLBACK_VERSION = 2.0
     CALLBACK_TYPE = "notification"
@@ -48,13 +58,13 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
     def __init__(self) -> None:
         super().__init__()
         self._record: Writer | None = None
-        self._phase: str | None = None
+        self._include: IncludeRole | None = None
 
     def v2_playbook_on_task_start(self, task: Any, is_conditional: bool) -> None:
-        phase = task.get_vars().get("run_phase")
-        if phase and phase != self._phase and not task.action.endswith("include_role"):
-            self._phase = phase
-            self._write("phase", phase=phase)
+        include = outermost_role(task)
+        if include is not None and include is not self._include:
+            self._include = include
+            self._write("phase", name=include.get_name(), phase=include._role_name)
 
     def v2_runner_on_ok(self, result: Any) -> None:
         opened = result.result.get("tickbox_run")
@@ -79,7 +89,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
                 host = self._looked_from(result)
                 mark, color = MARKS[assertion["status"]]
                 self._display.display(f"  {mark} {assertion['item']:<44} {host}: {assertion['summary']}", color=color)
-                self._write("assertion", host=host, phase=self._phase, **assertion)
+                self._write("assertion", host=host, phase=self._include._role_name if self._include else None, **assertion)
 
     @staticmethod
     def _looked_from(result: Any) -> str:

@@ -22,7 +22,11 @@ def ticked_by(module: str) -> set[str]:
     if choices:
         return set(choices)
     tree = ast.parse((ROOT / "library" / f"{module}.py").read_text())
-    return {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and node.value in IDS}
+    return {
+        node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value in IDS
+    }
 
 
 def test_has_82_statements_and_5_signatures() -> None:

@@ -16,12 +16,12 @@ def assertion(item: str, status: str, host: str = "one", **more: Any) -> dict[st
 def record(tmp_path: Path) -> Path:
     writer = Writer(tmp_path)
     for number in range(4):
-        writer.append({"event": "phase", "phase": f"p{number}", "time": float(number)})
+        writer.append({"event": "phase", "name": f"p{number}", "phase": "role", "time": float(number)})
     return tmp_path
 
 
 def test_reads_what_was_written(record: Path) -> None:
-    assert [event["phase"] for event in read(record)] == ["p0", "p1", "p2", "p3"]
+    assert [event["name"] for event in read(record)] == ["p0", "p1", "p2", "p3"]
 
 
 def test_a_second_writer_goes_on_with_the_chain(record: Path) -> None:

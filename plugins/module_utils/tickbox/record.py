@@ -88,4 +88,4 @@ def phase_seconds(events: list[dict[str, Any]], ended: float) -> list[dict[str, 
     """Name and length of each phase that began, in order; the last one lasts until ``ended`` (Unix time, seconds)."""
     begun = [event for event in events if event.get("event") == "phase"]
     ends = [*[event["time"] for event in begun[1:]], ended][: len(begun)]
-    return [{"name": event["phase"], "seconds": round(end - event["time"], 1)} for event, end in zip(begun, ends, strict=True)]
+    return [{"name": event["name"], "seconds": round(end - event["time"], 1)} for event, end in zip(begun, ends, strict=True)]
