@@ -15,12 +15,13 @@ description:
     sees as far as it compares (for Alembic tables, columns, types, indexes, unique and foreign keys).
   - Runs where the release's commands are, as the application's user.
 options:
-  heads_command:
-    description: Command that prints the code's newest revisions, each at the beginning of a line.
-    type: str
+  heads:
+    description: The code's newest revisions.
+    type: list
+    elements: str
     required: true
   current_command:
-    description: Command that prints the database's revisions in the same way.
+    description: Command that prints the database's revisions, each at the beginning of a line.
     type: str
     required: true
   check_command:
@@ -49,7 +50,7 @@ author: The Tickbox authors
 EXAMPLES = r"""
 - name: The schema is the code's
   check_migrations:
-    heads_command: /srv/shop/current/venv/bin/alembic heads
+    heads: [3f1c]
     current_command: /srv/shop/current/venv/bin/alembic current
     check_command: /srv/shop/current/venv/bin/alembic check
     chdir: /srv/shop/current/code
@@ -75,7 +76,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.tickbox.assertion import Verdict, examine, exit_with
 from ansible.module_utils.tickbox.migrations import judge_migrations, revisions, run
 
-COMMANDS = ("heads_command", "current_command", "check_command")
+COMMANDS = ("current_command", "check_command")
 SHORTEST_SECRET = 8  # a shorter value, as `info` or `1`, is no secret and stands in many places
 
 
@@ -83,9 +84,9 @@ def look(params: dict[str, Any]) -> Verdict:
     environment = {name: str(value) for name, value in params["environment"].items() if value is not None}
     # Together: each spends its time on starting, and visitors wait meanwhile.
     with ThreadPoolExecutor() as pool:
-        heads, current, check = pool.map(lambda name: run(params[name], params["chdir"], environment), COMMANDS)
+        current, check = pool.map(lambda name: run(params[name], params["chdir"], environment), COMMANDS)
     return judge_migrations(
-        revisions(params["heads_command"], heads),
+        set(params["heads"]),
         revisions(params["current_command"], current),
         check,
     )
@@ -95,6 +96,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             **{name: {"type": "str", "required": True} for name in COMMANDS},
+            "heads": {"type": "list", "elements": "str", "required": True},
             "chdir": {"type": "path", "required": True},
             "environment": {"type": "dict", "default": {}, "no_log": True},
             "report_only": {"type": "bool", "default": False},

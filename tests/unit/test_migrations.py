@@ -16,13 +16,12 @@ def python(code: str) -> str:
     return shlex.join([sys.executable, "-c", code])
 
 
-HEADS = python("print('3f1c (head)')")
 CURRENT = python("import sys; print('INFO  context', file=sys.stderr); print('3f1c (head)')")
 CHECK = python("print('No new upgrade operations detected.')")
 
 
 def check(run_module: Run, tmp_path: Path, **given: Any) -> dict[str, Any]:
-    arguments = {"heads_command": HEADS, "current_command": CURRENT, "check_command": CHECK, "chdir": str(tmp_path)}
+    arguments = {"heads": ["3f1c"], "current_command": CURRENT, "check_command": CHECK, "chdir": str(tmp_path)}
     environment = {"DATABASE_URL": URL, "LEVEL": "a", "PORT": 1, "NONE": None}
     result = run_module("check_migrations", environment=environment, report_only=True, **{**arguments, **given})
     assert "horse" not in str(result)
@@ -43,7 +42,7 @@ def test_a_migrated_database_passes(run_module: Run, tmp_path: Path) -> None:
         ({"current_command": python("print('2a0b')")}, "the database is at 2a0b, the code at 3f1c"),
         ({"current_command": python("print('3f1c'); print('77aa')")}, "the database is at 3f1c, 77aa"),
         ({"current_command": python("")}, "the database names no migration"),
-        ({"heads_command": python("")}, "the code names no migration"),
+        ({"heads": []}, "the code names no migration"),
         (
             {"check_command": python("import sys; sys.exit('FAILED: New upgrade operations detected: add_column')")},
             "not that of the models: FAILED: New upgrade operations detected: add_column",
@@ -62,8 +61,8 @@ def test_another_schema_is_refused(run_module: Run, tmp_path: Path, given: dict[
     ("given", "says"),
     [
         ({"current_command": python(f"import sys; sys.exit('no connection to {URL}')")}, "ended with 1: no connection"),
-        ({"heads_command": "/absent/alembic heads"}, "does not run"),
-        ({"heads_command": ""}, "does not run"),
+        ({"current_command": "/absent/alembic current"}, "does not run"),
+        ({"current_command": ""}, "does not run"),
         ({"check_command": "'unclosed"}, "does not run"),
         ({"chdir": "/absent"}, "does not run"),
     ],
@@ -77,6 +76,6 @@ def test_what_does_not_run_is_unverifiable(run_module: Run, tmp_path: Path, give
 def test_commands_see_the_settings_and_leave_no_trace(run_module: Run, tmp_path: Path) -> None:
     (tmp_path / "shop.py").write_text("import os\nrevision = os.environ['PORT'] + os.environ['LEVEL']\n")
     command = shlex.join([sys.executable, "-c", "import sys; sys.path.insert(0, '.'); import shop; print(shop.revision)"])
-    seen = check(run_module, tmp_path, heads_command=command, current_command=command)
-    assert seen["expected"]["heads"] == ["1a"]
+    seen = check(run_module, tmp_path, heads=["1a"], current_command=command)
+    assert seen["observed"]["current"] == ["1a"]
     assert [path.name for path in tmp_path.iterdir()] == ["shop.py"]
