@@ -5,12 +5,14 @@ import os
 import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import ansible_runner
 import httpx
 import pytest
+import testinfra
 import yaml
 from ansible.parsing.dataloader import DataLoader
 from ansible.parsing.vault import FileVaultSecret
@@ -40,6 +42,32 @@ def hosts(inventory: Path) -> dict[str, Any]:
     named: dict[str, Any] = yaml.safe_load((inventory / "hosts.yml").read_text())["testhosts"]["hosts"]
     assert named
     return named
+
+
+@pytest.fixture(scope="session")
+def machine(hosts: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Any]:
+    """A host of the scenario by its name, looked at as root."""
+    ssh = ROOT / ".tickbox/ssh"
+    connections = tmp_path_factory.mktemp("ssh")  # a short path, as that of a socket has to be
+
+    @cache
+    def connect(name: str) -> Any:
+        extra = f"-o UserKnownHostsFile={ssh}/known_hosts -o ControlPath={connections}/%C"
+        return testinfra.get_host(
+            f"ssh://ansible@{hosts[name]['ansible_host']}",
+            ssh_identity_file=str(ssh / "id_ed25519"),
+            ssh_extra_args=extra,
+            sudo=True,
+        )
+
+    return connect
+
+
+@pytest.fixture
+def host(hosts: dict[str, Any], machine: Callable[[str], Any]) -> Any:
+    """The host of a scenario that has one."""
+    (name,) = hosts
+    return machine(name)
 
 
 @pytest.fixture(scope="session")

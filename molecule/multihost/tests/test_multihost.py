@@ -6,18 +6,9 @@ from typing import Any
 
 import httpx
 import pytest
-import testinfra
 
 APPS = ("tickbox-app1", "tickbox-app2")
 FAILING = "/etc/systemd/system/examples-worker@.service.d/failing.conf"
-
-
-@pytest.fixture(scope="session")
-def machine(inventory: Any) -> Callable[[str], Any]:
-    def connect(name: str) -> Any:
-        return testinfra.get_host(f"ansible://{name}?force_ansible=True", ansible_inventory=str(inventory), sudo=True)
-
-    return connect
 
 
 @pytest.fixture
