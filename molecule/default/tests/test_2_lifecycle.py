@@ -72,7 +72,7 @@ def test_an_upgrade_and_its_rollback_keep_the_rows(play: Any, host: Any, user: h
     (kept,) = back.summary["kept"]
     aside = kept.removeprefix("database ")
     assert aside in databases(host)
-    found = host.check_output("runuser -u postgres -- psql -XAt -d %s -c 'SELECT stdout FROM results'", aside)
+    found = host.check_output("runuser -u postgres -- psql -XAt -d %s -c 'SELECT stdout FROM saved_results'", aside)
     assert early in found
     assert late in found
     assert all("@v1.0.0-" in unit for unit in units(host))
