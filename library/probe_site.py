@@ -9,7 +9,7 @@ DOCUMENTATION = r"""
 module: probe_site
 short_description: Ask a site at a steady pace and say what visitors got
 description:
-  - Sends a request every O(interval) seconds, each over a connection of its own, and keeps the runs of equal answers, that is which
+  - Sends a request every O(interval) seconds, over connections that it keeps as a browser does, and keeps the runs of equal answers, that is which
     status, from when to when, how often. A request without an answer counts as status 0.
   - Ends after O(seconds), or once O(until) exists.
   - Changes nothing and judges nothing.
@@ -93,26 +93,26 @@ TIMEOUT = 5.0  # seconds; a visitor would have reloaded the page
 PARALLEL = 32  # requests under way at once, so that a slow answer does not delay the next request
 
 
-def ask(url: str, context: Any) -> tuple[float, int, float]:
+def ask(client: Any, url: str) -> tuple[float, int, float]:
     """When the request was sent (Unix time), the status (0: no answer), and how long it took."""
     sent = time.time()
     began = time.perf_counter()
     try:
-        status = httpx.get(url, verify=context, timeout=TIMEOUT).status_code
+        status = client.get(url).status_code
     except httpx.HTTPError:
         status = 0
     return sent, status, time.perf_counter() - began
 
 
 def probe(given: dict[str, Any]) -> list[tuple[float, int, float]]:
-    context = httpx.create_ssl_context(verify=given["ca_path"] or True)
     until = Path(given["until"]) if given["until"] else None
     began = time.monotonic()
     sent = 0
-    with ThreadPoolExecutor(PARALLEL) as pool:
+    context = httpx.create_ssl_context(verify=given["ca_path"] or True)
+    with httpx.Client(verify=context, timeout=TIMEOUT, trust_env=False) as client, ThreadPoolExecutor(PARALLEL) as pool:
         waiting = []
         while time.monotonic() - began < given["seconds"] and not (until and until.exists()):
-            waiting.append(pool.submit(ask, given["url"], context))
+            waiting.append(pool.submit(ask, client, given["url"]))
             sent += 1
             time.sleep(max(0.0, began + sent * given["interval"] - time.monotonic()))
         return sorted(answer.result() for answer in waiting)

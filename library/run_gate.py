@@ -28,6 +28,10 @@ options:
     type: list
     elements: str
     required: true
+  not_applicable:
+    description: Items that this run cannot look at, each with the reason. They are reported as C(not_applicable) and hold nothing.
+    type: dict
+    default: {}
 attributes:
   check_mode:
     support: full
@@ -45,17 +49,18 @@ EXAMPLES = r"""
 
 RETURN = r"""
 assertions:
-  description: One for each item of the phase that no module looks at yet.
+  description: One for each item of the phase that no module looks at yet, or that is not applicable.
   returned: always
   type: list
   elements: dict
 """
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.tickbox.assertion import UNVERIFIABLE, Verdict, examine
+from ansible.module_utils.tickbox.assertion import NOT_APPLICABLE, UNVERIFIABLE, Verdict, examine
 from ansible.module_utils.tickbox.record import BrokenRecord, item_results, read
 
 
@@ -83,6 +88,7 @@ def main() -> None:
             "directory": {"type": "path", "required": True},
             "checklist": {"type": "list", "elements": "dict", "required": True},
             "phases": {"type": "list", "elements": "str", "required": True},
+            "not_applicable": {"type": "dict", "default": {}},
         },
         supports_check_mode=True,
     )
@@ -95,11 +101,16 @@ def main() -> None:
         results = item_results(read(Path(module.params["directory"])))
     except (OSError, BrokenRecord) as error:
         module.fail_json(msg=f"The run record cannot be read: {error}")
+    reasons = module.params["not_applicable"]
+    excused = [
+        examine(item["id"], partial(Verdict, NOT_APPLICABLE, reasons[item["id"]])) for item in items if item["id"] in reasons
+    ]
+    items = [item for item in items if item["id"] not in reasons]
     unseen = [examine(item["id"], lambda: Verdict(UNVERIFIABLE, "no verifier yet")) for item in items if "module" not in item]
     open_items = problems(items, results)
     if open_items:
-        module.fail_json(msg="The gate holds: " + "; ".join(open_items), assertions=unseen)
-    module.exit_json(changed=False, assertions=unseen)
+        module.fail_json(msg="The gate holds: " + "; ".join(open_items), assertions=unseen + excused)
+    module.exit_json(changed=False, assertions=unseen + excused)
 
 
 if __name__ == "__main__":

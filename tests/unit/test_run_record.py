@@ -52,6 +52,15 @@ def test_the_gate_lets_a_ticked_phase_through_and_names_what_has_no_verifier(run
     ]
 
 
+def test_what_is_not_applicable_holds_nothing_and_has_its_reason(run_module: Any, run: dict[str, Any]) -> None:
+    reasons = {"deploy.backup.database": "there is none"}
+    arguments = {"directory": run["directory"], "checklist": CHECKLIST, "phases": ["deploy.backup"]}
+    result = run_module("run_gate", not_applicable=reasons, **arguments)
+    assert "failed" not in result
+    seen = {a["item"]: (a["status"], a["summary"]) for a in result["assertions"]}
+    assert seen["deploy.backup.database"] == ("not_applicable", "there is none")
+
+
 def test_the_gate_refuses_a_phase_that_the_checklist_lacks(run_module: Any, run: dict[str, Any]) -> None:
     assert gate(run_module, run, ["deploy.bakup"])["failed"]
 

@@ -13,6 +13,7 @@ from typing import Any
 PASSED = "passed"
 FAILED = "failed"
 UNVERIFIABLE = "unverifiable"
+NOT_APPLICABLE = "not_applicable"  # the run's gate says so, no look at a system
 
 EVIDENCE_LIMIT = 2000  # characters of any one string kept as evidence: a screenful or two
 
