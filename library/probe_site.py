@@ -9,8 +9,8 @@ DOCUMENTATION = r"""
 module: probe_site
 short_description: Ask a site at a steady pace and say what visitors got
 description:
-  - Sends a request every O(interval) seconds, over connections that it keeps as a browser does, and keeps the runs of equal answers, that is which
-    status, from when to when, how often. A request without an answer counts as status 0.
+  - Sends a request every O(interval) seconds over connections that it keeps, as a browser does, and keeps the runs of equal
+    answers, that is which status, from when to when, how often. A request without an answer counts as status 0.
   - Ends after O(seconds), or once O(until) exists.
   - Changes nothing and judges nothing.
 options:
