@@ -77,6 +77,8 @@ def play(inventory: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[
     ``hosts_of``: another inventory than the scenario's. ``environment``: variables for Ansible itself.
     """
 
+    latest = tmp_path_factory.mktemp("reports") / "latest"
+
     def run(
         playbook: str,
         *arguments: str,
@@ -84,14 +86,13 @@ def play(inventory: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[
         environment: Mapping[str, str] | None = None,
         **variables: Any,
     ) -> Outcome:
-        latest = ROOT / "reports" / "latest"
         before = latest.readlink() if latest.is_symlink() else None
         done = ansible_runner.run(
             private_data_dir=str(tmp_path_factory.mktemp("run")),
             project_dir=str(ROOT),
             playbook=playbook,
             inventory=str(hosts_of),
-            extravars=variables,
+            extravars={"run_reports": str(latest.parent), **variables},
             cmdline=" ".join(arguments) or None,
             envvars={
                 "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
