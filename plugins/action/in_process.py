@@ -46,8 +46,10 @@ class ActionModule(ActionBase):  # type: ignore[misc]
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
         if self._connection.transport != "local" or self._play_context.become or self._task.async_val:
-            return result | self._execute_module(task_vars=task_vars, wrap_async=self._task.async_val)
-        return result | self._call(dict(self._task.args), task_vars)
+            result.update(self._execute_module(task_vars=task_vars, wrap_async=self._task.async_val))
+        else:
+            result.update(self._call(dict(self._task.args), task_vars))
+        return result
 
     def _call(self, arguments: dict[str, Any], task_vars: dict[str, Any] | None) -> dict[str, Any]:
         self._update_module_args(NAME, arguments, task_vars)
@@ -58,4 +60,4 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         return parsed
 
 
-MODULE = load() if NAME != "in_process" else None
+MODULE: Any = load() if NAME != "in_process" else None
