@@ -9,8 +9,8 @@ DOCUMENTATION = r"""
 module: cause_error
 short_description: Have the application fail once, and see whether it logs and counts the error
 description:
-  - Sends O(request) with a nonce in place of C({nonce}) over the application's socket, looks for the nonce in the journal of O(units)
-    among entries of priority C(err) and above, and reads O(metric) before and after.
+  - Sends O(request) with a nonce in place of C({nonce}) over the application's socket, looks for the nonce in the journal of
+    O(units) among entries of priority C(err) and above, and reads O(metric) before and after.
   - Runs on the host of the units, as root. Changes nothing, and judges nothing.
 options:
   socket:
@@ -96,7 +96,7 @@ def counted(module: AnsibleModule) -> float:
     answer = ask_unix(Path(module.params["socket"]), module.params["metrics_path"])
     if answer.status != HTTP_OK:
         module.fail_json(msg=f"The application's figures cannot be read: {answer.outcome}")
-    return sum(read_figures(answer.text).get(module.params["metric"], {}).values())
+    return float(sum(read_figures(answer.text).get(module.params["metric"], {}).values()))
 
 
 def entry_of(module: AnsibleModule, nonce: str, since: float) -> str:

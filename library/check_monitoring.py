@@ -13,8 +13,8 @@ description:
   - C(pre.environment.monitoring) is ticked when the targets are exactly O(targets), each is up, asked of late and answers now,
     O(rules) are loaded and worked out, Prometheus sends its alerts to O(alertmanager_url), which answers, both run with their
     present configuration, and O(units) run and come back after a boot.
-  - C(deploy.verification.monitoring) is ticked when O(probes) requests moved O(requests_metric) as the application shows it, Prometheus
-    has read that since, and O(test_alert) has reached its receivers.
+  - C(deploy.verification.monitoring) is ticked when O(probes) requests moved O(requests_metric) as the application shows it,
+    Prometheus has read that since, and O(test_alert) has reached its receivers.
   - C(post.monitoring.performance) is ticked when each of O(figures) is fresh, and those that should have been moved by the probes.
   - C(post.monitoring.error_logging) is ticked when M(cause_error) on each host of the application found its error in the log as an
     error, and O(error_metric) moved there and in Prometheus.
@@ -99,10 +99,6 @@ options:
   test_alert:
     description: What M(send_test_alert) returned as RV(send_test_alert#module:test_alert).
     type: dict
-  without_alert:
-    description: Answer for C(deploy.verification.monitoring) without a test alert, as on the way back to an earlier release.
-    type: bool
-    default: false
   probe_url:
     description: Address of the site that probes ask; each answer is counted by the application.
     type: str
@@ -122,7 +118,7 @@ options:
     type: str
     default: http_requests_total
   figures:
-    description: Figures that have to be there, with C(name), C(job) (none for recorded rules) and C(moves) (whether probes move it).
+    description: Figures that have to be there.
     type: list
     elements: dict
     default: []
@@ -132,7 +128,7 @@ options:
         type: str
         required: true
       job:
-        description: Job each of whose instances must have it.
+        description: Job each of whose instances must have it; none for a recorded rule.
         type: str
       moves:
         description: Whether each probe moves it.
@@ -220,7 +216,6 @@ def main() -> None:
             "receivers": {"type": "list", "elements": "dict", "default": []},
             "receiver_unit": {"type": "str"},
             "test_alert": {"type": "dict"},
-            "without_alert": {"type": "bool", "default": False},
             "probe_url": {"type": "str"},
             "probes": {"type": "int", "default": 10},
             "bypass_header": {"type": "str", "default": "X-Maintenance-Bypass"},

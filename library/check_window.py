@@ -16,8 +16,8 @@ description:
     O(alerts) and nothing else, and lasts for O(seconds).
 options:
   windows:
-    description: When maintenance may be, each with C(start) and C(end) as C(02:30) (UTC) and C(days) (C(mon) to C(sun); all days where
-      left out). One that ends before it starts goes over midnight; C(24:00) is the end of a day.
+    description: When maintenance may be, each with C(start) and C(end) as C(02:30) (UTC) and C(days) (C(mon) to C(sun); all days
+      where left out). One that ends before it starts goes over midnight; C(24:00) is the end of a day.
     type: list
     elements: dict
     default: []

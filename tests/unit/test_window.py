@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -100,10 +101,8 @@ def test_a_calendar_that_cannot_be_read(windows: list[dict[str, Any]], freezes: 
 @settings(max_examples=100, deadline=None)
 @given(start=st.text(max_size=6), end=st.text("0123456789:", max_size=6), day=st.text(max_size=10))
 def test_any_calendar_is_judged_or_refused(start: str, end: str, day: str) -> None:
-    try:
+    with suppress(CouldNotLook):
         assert judge({"start": start, "end": end}, freezes=[{"from": day}]).status in {"passed", "failed"}
-    except CouldNotLook:
-        pass
 
 
 def record(reports: Path, name: str, **facts: Any) -> None:

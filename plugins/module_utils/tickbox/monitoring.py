@@ -49,7 +49,7 @@ class Configured:
 
 @dataclass(frozen=True)
 class Receiver:
-    """Who is told of alerts. integrations: how many of each kind (webhook, email). read: whether what reaches it can be read here."""
+    """Who is told of alerts. integrations: how many of each kind (webhook). read: whether it can be read here what it got."""
 
     name: str
     integrations: Mapping[str, int]
@@ -57,7 +57,7 @@ class Receiver:
 
 
 @dataclass(frozen=True)
-class TestAlert:
+class Sent:
     """What became of a test alert.
 
     found: the notifications with its nonce that a receiver wrote down. before, after: what Alertmanager has sent and failed to
@@ -155,7 +155,7 @@ def judge_moved(moved: Moved, wanted: Sequence[Wanted], probes: int, interval: f
     )
 
 
-def judge_test_alert(alert: TestAlert, receivers: Sequence[Receiver]) -> Verdict:
+def judge_test_alert(alert: Sent, receivers: Sequence[Receiver]) -> Verdict:
     """A test alert went from a figure over Prometheus and Alertmanager to each receiver."""
     problems = [] if receivers else ["nobody is told of alerts: there is no receiver"]
     problems += [f"receiver {receiver.name} notifies nobody" for receiver in receivers if not receiver.integrations]
@@ -223,7 +223,7 @@ def judge_alerts(
 def judge_errors(
     caused: Mapping[str, Mapping[str, Any]], instances: Sequence[str], stored: Sequence[Series], metric: str
 ) -> Verdict:
-    """post.monitoring.error_logging: an error caused on each instance is in its log and has moved the counter, here and in Prometheus.
+    """post.monitoring.error_logging: an error caused on each instance is in its log and moved the counter, there and in Prometheus.
 
     ``caused``: what was seen on each instance: status, logged, before, after, sent (Unix time).
     """

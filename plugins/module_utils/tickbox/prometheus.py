@@ -98,6 +98,14 @@ class Service:
             raise CouldNotLook(f"{self.name} answers {path} with something that is no JSON")
         return found
 
+    def listed(self, path: str, key: str, **values: str) -> list[dict[str, Any]]:
+        """The entries that Prometheus' API lists under ``key``."""
+        data = self.get(path, **values)
+        entries = data.get(key) if isinstance(data, dict) else None
+        if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+            raise CouldNotLook(f"{self.name} answers {path} in a form that cannot be read")
+        return entries
+
     def figures(self, path: str = "") -> Figures:
         """What an exporter shows."""
         answer = self.request(path or self.path)

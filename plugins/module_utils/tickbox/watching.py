@@ -20,7 +20,7 @@ from .prometheus import Figures, Service
 
 PARALLEL = 8
 PAUSE = 0.3  # seconds from one look to the next while something is to appear
-NOTIFICATION_SECONDS = 20.0  # what a notification may take beyond the scrapes: Alertmanager waits for more alerts of its group
+NOTIFICATION_SECONDS = 15.0  # what a notification may take beyond the scrapes: Alertmanager waits for more alerts of its group
 UNIT_PROPERTIES = ("LoadState", "ActiveState", "SubState", "UnitFileState")
 
 
@@ -56,7 +56,7 @@ class Watch:
     def verified(self) -> Verdict:
         requests = monitoring.Wanted(self.params["requests_metric"], self.params["app_job"], True, self.apps)
         figures = self._moved([requests])
-        return figures if self.params["without_alert"] else all_of(figures, self.alerted())
+        return all_of(figures, self.alerted())
 
     def performance(self) -> Verdict:
         wanted = []
@@ -102,7 +102,7 @@ class Watch:
             figures = self.alertmanager.figures(f"{self.alertmanager.base}/metrics")
             running = set(figures.get("alertmanager_config_hash", {}).values())
             on_disk = prometheus.configuration_hash(Path(self.params["alertmanager_file"]).read_bytes())
-            alert = monitoring.TestAlert(
+            alert = monitoring.Sent(
                 nonce, self._written_down(nonce, sent), sent.get("before", {}), delivered(figures), running == {on_disk}
             )
             return monitoring.judge_test_alert(alert, receivers)
@@ -161,7 +161,7 @@ class Watch:
         }
 
     def _configuration(self) -> monitoring.Configured:
-        targets = self.prometheus.get("/api/v1/targets", state="active").get("activeTargets") or []
+        targets = self.prometheus.listed("/api/v1/targets", "activeTargets", state="active")
         urls = [str(entry.get("scrapeUrl")) for entry in targets]
         with ThreadPoolExecutor(PARALLEL) as pool:
             answers = list(pool.map(self._ask, urls))
@@ -179,7 +179,7 @@ class Watch:
             {url: (answer, prometheus.read_figures(answer.text)) for url, answer in zip(urls, answers, strict=True)},
             self._stored(["up"]),
             self._loaded_rules(),
-            [str(one.get("url")) for one in self.prometheus.get("/api/v1/alertmanagers").get("activeAlertmanagers") or []],
+            [str(one.get("url")) for one in self.prometheus.listed("/api/v1/alertmanagers", "activeAlertmanagers")],
             reloaded,
             silent,
             systemd.show(self.params["units"], UNIT_PROPERTIES),
@@ -197,7 +197,7 @@ class Watch:
     def _loaded_rules(self) -> list[dict[str, Any]]:
         wanted = {rule.get("alert") or rule.get("record") for rule in self.rules}
         try:
-            loaded = [rule for group in self.prometheus.get("/api/v1/rules")["groups"] for rule in group["rules"]]
+            loaded = [rule for group in self.prometheus.listed("/api/v1/rules", "groups") for rule in group["rules"]]
             return [{**rule, "query": self._formatted(rule["query"])} if rule["name"] in wanted else rule for rule in loaded]
         except (KeyError, TypeError):
             raise CouldNotLook("Prometheus lists its rules in a form that cannot be read") from None

@@ -88,7 +88,7 @@ def judge_silence(
     needed: float,
     now: float,
 ) -> Verdict:
-    """deploy.maintenance.window on the monitoring host: the alerts that maintenance raises are held back for this run, and no others."""
+    """deploy.maintenance.window on the monitoring host: the alerts that maintenance raises are held back, and no others."""
     own = [one for one in silences if run and run in str(one.get("comment")) and _active(one)]
     problems = []
     if not run:
