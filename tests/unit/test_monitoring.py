@@ -400,7 +400,9 @@ def test_a_test_alert_is_sent(run_module: Run, tmp_path: Path) -> None:
         seen.append(headers.get("Authorization", ""))
         assert urlsplit(path).path == "/metrics" and not parse_qs(path)
         counts = {"": 7, "failed_": 2}
-        lines = [f'alertmanager_notifications_{name}total{{integration="webhook"}} {count}' for name, count in counts.items()]
+        lines = [
+            f'alertmanager_notification_requests_{name}total{{integration="webhook"}} {count}' for name, count in counts.items()
+        ]
         return 200, {}, "\n".join(lines)
 
     file = tmp_path / "test.prom"

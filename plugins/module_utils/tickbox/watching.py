@@ -233,9 +233,12 @@ class Watch:
 
 
 def delivered(figures: Figures) -> dict[str, list[float]]:
-    """What Alertmanager has sent and failed to send, by kind of integration."""
+    """How often Alertmanager has tried to send, and how often that failed, by kind of integration.
+
+    Each try is counted when it is over. (alertmanager_notifications_failed_total counts once all tries have failed, a minute later.)
+    """
     counts: dict[str, list[float]] = {}
-    for place, name in enumerate(("alertmanager_notifications_total", "alertmanager_notifications_failed_total")):
+    for place, name in enumerate(("alertmanager_notification_requests_total", "alertmanager_notification_requests_failed_total")):
         for labels, value in figures.get(name, {}).items():
             counts.setdefault(dict(labels).get("integration", ""), [0.0, 0.0])[place] += value
     return counts
