@@ -201,6 +201,7 @@ SENT = Sent("abc", [{"status": "firing"}], {"webhook": [3, 1]}, {"webhook": [4, 
         (SENT, [OPERATORS, Receiver("boss", {"email": 1}, False)], "0 of 1 notifications by email"),
         (SENT, [OPERATORS, Receiver("second", {"webhook": 1}, False)], "1 of 2 notifications by webhook"),
         (replace(SENT, before={}, after={}), [OPERATORS], "0 of 1"),
+        (replace(SENT, after={"webhook": [9, 3]}), [OPERATORS, Receiver("second", {"webhook": 1}, False)], "2 failed"),
     ],
 )
 def test_a_test_alert_that_does_not_arrive(alert: Sent, receivers: list[Receiver], says: str) -> None:

@@ -91,9 +91,9 @@ class Watch:
         seen = monitoring.judge_alerts(
             self._loaded_rules(), self.rules, self._rules_tests(), changed, silences, self.targets, self.interval, time.time()
         )
-        return all_of(seen, self.alerted())
+        return all_of(seen, self.alerted(patient=seen.status == PASSED))
 
-    def alerted(self) -> Verdict:
+    def alerted(self, patient: bool = True) -> Verdict:
         sent = self.params["test_alert"] or {}
         receivers = [monitoring.Receiver(one["name"], one["integrations"], one["read"]) for one in self.params["receivers"]]
         nonce = str(sent.get("nonce", ""))
@@ -108,7 +108,7 @@ class Watch:
             return monitoring.judge_test_alert(alert, receivers)
 
         age = time.time() - float(sent.get("sent", 0))
-        return self.until(look, max(0.0, 3 * self.interval + NOTIFICATION_SECONDS - age))
+        return self.until(look, max(0.0, 3 * self.interval + NOTIFICATION_SECONDS - age) if patient else 0)
 
     @cached_property
     def rules(self) -> list[dict[str, Any]]:
@@ -235,7 +235,7 @@ class Watch:
 def delivered(figures: Figures) -> dict[str, list[float]]:
     """How often Alertmanager has tried to send, and how often that failed, by kind of integration.
 
-    Each try is counted when it is over. (alertmanager_notifications_failed_total counts once all tries have failed, a minute later.)
+    Each try counts when it is over; alertmanager_notifications_failed_total counts once all have failed, a minute later.
     """
     counts: dict[str, list[float]] = {}
     for place, name in enumerate(("alertmanager_notification_requests_total", "alertmanager_notification_requests_failed_total")):
