@@ -79,7 +79,7 @@ def test_an_inventory_without_hosts_is_refused(play: Any, elsewhere: Callable[[s
 
 
 def test_an_unreachable_host_is_named(play: Any, elsewhere: Callable[[str], Path]) -> None:
-    groups = "".join(f"{group}: {{hosts: {{absent: }}}}\n" for group in ("app", "database", "redis", "web"))
+    groups = "".join(f"{group}: {{hosts: {{absent: }}}}\n" for group in ("app", "database", "redis", "web", "monitoring"))
     done = play("deploy.yml", hosts_of=elsewhere("testhosts: {hosts: {absent: {ansible_host: 10.89.80.250}}}\n" + groups))
     assert done.code != 0
     assert "absent" in done.output

@@ -65,15 +65,22 @@ class _UnixConnection(http.client.HTTPConnection):
         self.peer = struct.unpack("3i", credentials)[0]
 
 
-def ask_unix(path: Path, target: str, timeout: float = 10) -> Answer:
-    """GET ``target`` from whatever listens on the socket file ``path``."""
+def ask_unix(
+    path: Path,
+    target: str,
+    timeout: float = 10,
+    method: str = "GET",
+    headers: Mapping[str, str] | None = None,
+    body: str | None = None,
+) -> Answer:
+    """Ask whatever listens on the socket file ``path`` for ``target``."""
     connection = _UnixConnection(path, timeout)
     try:
-        connection.request("GET", target, headers={"Connection": "close"})
+        connection.request(method, target, body=body, headers={**(headers or {}), "Connection": "close"})
         response = connection.getresponse()
-        headers = {name.lower(): value for name, value in response.getheaders()}
-        return Answer(response.status, headers, response.read(), connection.peer)
-    except (OSError, http.client.HTTPException) as error:
+        given = {name.lower(): value for name, value in response.getheaders()}
+        return Answer(response.status, given, response.read(), connection.peer)
+    except (OSError, http.client.HTTPException, ValueError) as error:
         return Answer(NO_ANSWER, {}, f"{path}: {error}".encode(), connection.peer)
     finally:
         connection.close()

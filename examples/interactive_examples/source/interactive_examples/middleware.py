@@ -8,7 +8,7 @@ import time
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from interactive_examples import errors
+from interactive_examples import diagnostics, errors
 from interactive_examples.logs import request_id
 from interactive_examples.metrics import DURATION, ERRORS, REQUESTS
 
@@ -44,6 +44,7 @@ class RequestMiddleware:
             if int(headers.get(b"content-length", b"0")) > LARGEST_BODY:
                 await errors.problem(TOO_LARGE, "The request is too large.")(scope, receive, send_with_id)
             else:
+                diagnostics.fail_if_asked(headers)
                 await self.app(scope, _limited(receive), send_with_id)
         except Exception:
             ERRORS.inc()

@@ -17,6 +17,7 @@ class Settings:
     admin_password: str
     allowed_origins: tuple[str, ...]
     release: str
+    diagnostics_token: str
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ def settings() -> Settings:
         admin_password=environment.get("ADMIN_PASSWORD", ""),
         allowed_origins=tuple(origin for origin in origins if origin),
         release=environment.get("RELEASE_ID", "dev"),
+        diagnostics_token=environment.get("DIAGNOSTICS_TOKEN", ""),
     )
 
 
