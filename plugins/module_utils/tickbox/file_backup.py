@@ -52,6 +52,28 @@ class Repository:
         found = json.loads(out)
         return dict(found[0]) if found else None
 
+    def scheduled(self, host: str, tag: str) -> list[dict[str, Any]]:
+        """The snapshots of a host that bear a tag. Takes no lock, so that a backup under way is not disturbed."""
+        return self._asked("snapshots", "--no-lock", "--json", "--host", host, "--tag", tag)
+
+    def unkept(self, host: str, tag: str, keep: Mapping[str, int]) -> int:
+        """How many of them a retention would drop."""
+        counts = [word for name, count in keep.items() for word in (f"--keep-{name}", str(count))]
+        command = ["forget", "--no-lock", "--dry-run", "--json", "--host", host, "--tag", tag, "--group-by", "host", *counts]
+        return sum(len(group.get("remove") or []) for group in self._asked(*command))
+
+    def _asked(self, *arguments: str) -> list[dict[str, Any]]:
+        code, out, said = self._restic(*arguments)
+        if code != 0:
+            raise CouldNotLook(f"restic: {said}")
+        try:
+            found = json.loads(out) if out.strip() else []
+        except ValueError:
+            raise CouldNotLook(f"restic {arguments[0]} answers what is no JSON") from None
+        if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
+            raise CouldNotLook(f"restic {arguments[0]} answers no list")
+        return found
+
     @contextmanager
     def restored(self, snapshot: str, needed: int, room: Path) -> Iterator[tuple[Path, str]]:
         """A copy of the snapshot below ``room``, removed afterwards, and what stopped it from being made, or nothing."""
