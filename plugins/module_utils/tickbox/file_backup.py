@@ -56,6 +56,10 @@ class Repository:
         """The snapshots of a host that bear a tag. Takes no lock, so that a backup under way is not disturbed."""
         return self._asked("snapshots", "--no-lock", "--json", "--host", host, "--tag", tag)
 
+    def tagged(self, tag: str) -> list[dict[str, Any]]:
+        """The snapshots that bear a tag."""
+        return self._asked("snapshots", "--no-lock", "--json", "--tag", tag)
+
     def unkept(self, host: str, tag: str, keep: Mapping[str, int]) -> int:
         """How many of them a retention would drop."""
         counts = [word for name, count in keep.items() for word in (f"--keep-{name}", str(count))]
