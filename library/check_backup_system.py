@@ -143,13 +143,13 @@ def look(params: dict[str, Any]) -> Verdict:
     if local and not Path(address).is_dir():
         raise CouldNotLook(f"the repository {address} is not there")
     repository = Repository(params["repository"], params["password_file"], params["restic_environment"])
-    snapshots = repository.scheduled(params["host"], params["tag"])
+    snapshots, superfluous = repository.scheduled(params["host"], params["tag"], keep)
     data = [Path("/"), *(Path(path) for path in params["paths"])]
     return backup_system.judge_backup_system(
         job(params, "service"),
         job(params, "test_service") if params["test_service"] else None,
         snapshots,
-        repository.unkept(params["host"], params["tag"], keep) if snapshots else 0,
+        superfluous,
         backup_system.place(Path(address), data, Path("/proc/self/mountinfo").read_text()) if local else None,
         now=datetime.now(UTC),
         repository=params["repository"],
