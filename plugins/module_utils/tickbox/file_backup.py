@@ -52,6 +52,34 @@ class Repository:
         found = json.loads(out)
         return dict(found[0]) if found else None
 
+    def scheduled(self, host: str, tag: str, keep: Mapping[str, int]) -> tuple[list[dict[str, Any]], int]:
+        """The snapshots of a host that bear a tag, and how many of them a retention would drop.
+
+        Takes no lock, so that a backup under way is not disturbed.
+        """
+        counts = [word for name, count in keep.items() for word in (f"--keep-{name}", str(count))]
+        groups = self._asked(
+            "forget", "--no-lock", "--dry-run", "--json", "--host", host, "--tag", tag, "--group-by", "host", *counts
+        )
+        dropped = [snapshot for group in groups for snapshot in group.get("remove") or []]
+        return [snapshot for group in groups for snapshot in group.get("keep") or []] + dropped, len(dropped)
+
+    def tagged(self, tag: str) -> list[dict[str, Any]]:
+        """The snapshots that bear a tag."""
+        return self._asked("snapshots", "--no-lock", "--json", "--tag", tag)
+
+    def _asked(self, *arguments: str) -> list[dict[str, Any]]:
+        code, out, said = self._restic(*arguments)
+        if code != 0:
+            raise CouldNotLook(f"restic: {said}")
+        try:
+            found = (json.loads(out) if out.strip() else None) or []
+        except ValueError:
+            raise CouldNotLook(f"restic {arguments[0]} answers what is no JSON") from None
+        if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
+            raise CouldNotLook(f"restic {arguments[0]} answers no list")
+        return found
+
     @contextmanager
     def restored(self, snapshot: str, needed: int, room: Path) -> Iterator[tuple[Path, str]]:
         """A copy of the snapshot below ``room``, removed afterwards, and what stopped it from being made, or nothing."""
