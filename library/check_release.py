@@ -127,6 +127,12 @@ options:
     description: What the health answer must say; it may say more.
     type: dict
     default: {status: ok}
+  texts:
+    description: Texts that O(web_unit) may have logged, such as the ids of requests that were sent to it. Which of them its journal holds
+      is returned, for M(check_smoke).
+    type: list
+    elements: str
+    default: []
   report_only:
     description: Return the assertions without failing.
     type: bool
@@ -166,6 +172,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+logged:
+  description: Those of O(texts) that the journal of O(web_unit) holds.
+  returned: always
+  type: list
+  elements: str
 assertions:
   description: One for each of O(items), with item, status (passed, failed or unverifiable), summary, expected, observed, evidence,
     started and ended.
@@ -175,7 +186,8 @@ assertions:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.tickbox.assertion import examine, exit_with
+from ansible.module_utils.tickbox.assertion import CouldNotLook, examine, exit_with
+from ansible.module_utils.tickbox.journal import logged
 from ansible.module_utils.tickbox.release_on_host import Look
 
 CODE = ("digest", "version", "commit", "current_path", "current_socket")
@@ -210,10 +222,13 @@ def main() -> None:
             "files": {"type": "list", "elements": "dict", "default": [], "options": file_spec},
             "units": {"type": "list", "elements": "str", "default": []},
             "window": {"type": "float", "default": 3},
+            "texts": {"type": "list", "elements": "str", "default": []},
             "report_only": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )
+    if module.params["texts"] and not module.params["web_unit"]:
+        module.fail_json(msg="texts needs web_unit: the whole journal would be read")
     items = list(dict.fromkeys(module.params["items"]))
     for item in items:
         if missing := [name for name in NEEDED[item] if not module.params[name]]:
@@ -227,7 +242,13 @@ def main() -> None:
         "deploy.verification.running": look.running,
         "rollback.initiate.code": look.earlier_code,
     }
-    exit_with(module, [examine(item, judges[item]) for item in items])
+    assertions = [examine(item, judges[item]) for item in items]
+    # After the looks, which take a while: the journal has the texts by then.
+    try:
+        found = logged(module.params["web_unit"], module.params["texts"]) if module.params["texts"] else []
+    except CouldNotLook as reason:
+        module.fail_json(msg=str(reason), assertions=assertions)
+    exit_with(module, assertions, logged=found)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ module: check_smoke
 short_description: Whether the application answered its smoke requests itself, and rightly
 description:
   - C(deploy.verification.smoke_tests) is ticked when each answer of M(smoke_requests) is as defined, none came from a cache,
-    and each request's id was found in the application's log by M(find_in_journal) on the hosts of the application.
+    and each request's id was found in the application's log by M(check_release) on the hosts of the application.
   - Runs on the controller, after both.
 options:
   answers:
@@ -19,7 +19,7 @@ options:
     elements: dict
     required: true
   logged:
-    description: The request ids that M(find_in_journal) found, from all hosts together.
+    description: The request ids that M(check_release) found, from all hosts together.
     type: list
     elements: str
     required: true
@@ -37,7 +37,7 @@ EXAMPLES = r"""
 - name: Run smoke tests
   check_smoke:
     answers: "{{ smoke.answers }}"
-    logged: "{{ groups['app'] | map('extract', hostvars) | map(attribute='logged') | map(attribute='found') | flatten }}"
+    logged: "{{ groups['app'] | map('extract', hostvars) | map(attribute='looked') | map(attribute='logged') | flatten }}"
   delegate_to: localhost
   run_once: true
 """

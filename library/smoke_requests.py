@@ -10,7 +10,7 @@ module: smoke_requests
 short_description: Send the application's smoke requests, each with an id of its own
 description:
   - Sends O(requests) to the site and says what was wrong with each answer. Whether the application itself answered shows in its log
-    (M(find_in_journal)); M(check_smoke) judges both.
+    (M(check_release)); M(check_smoke) judges both.
   - Runs on the controller.
 options:
   url:

@@ -62,7 +62,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
 
     def v2_playbook_on_task_start(self, task: Any, is_conditional: bool) -> None:
         include = outermost_role(task)
-        if include is not None and include is not self._include:
+        if include is not None and (self._include is None or include.get_name() != self._include.get_name()):
             self._include = include
             self._write("phase", name=include.get_name(), phase=include._role_name)
 
