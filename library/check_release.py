@@ -128,8 +128,8 @@ options:
     type: dict
     default: {status: ok}
   texts:
-    description: Texts that O(web_unit) may have logged, such as the ids of requests that were sent to it. Which of them its journal holds
-      is returned, for M(check_smoke).
+    description: Texts that O(web_unit) may have logged, such as the ids of requests that were sent to it. Which of them its journal
+      holds is returned, for M(check_smoke).
     type: list
     elements: str
     default: []
