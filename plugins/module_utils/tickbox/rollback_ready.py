@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -139,8 +140,9 @@ def estimate(phases: Sequence[Mapping[str, Any]], now: float, start: float, rena
         times = [(str(entry["phase"]), float(entry["time"])) for entry in phases]
     except (KeyError, TypeError, ValueError):
         raise CouldNotLook("the run's record does not say when its phases began") from None
-    ends = [*(time for _, time in times[1:]), now]
-    for (phase, began), ended in zip(times, ends, strict=True):
+    # What was staged before the site was closed is no part of a rollback.
+    closed = max((at for at, (phase, _) in enumerate(times) if phase == PHASES[0]), default=len(times))
+    for (phase, began), (_, ended) in pairwise([*times[closed:], ("", now)]):
         if phase in PHASES:
             parts[phase] = parts.get(phase, 0.0) + ended - began
     if lacking := set(PHASES) - parts.keys():
