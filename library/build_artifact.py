@@ -93,9 +93,30 @@ built:
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.tickbox.source import SourceError, build, build_key, commit_of, fetch, run
+from ansible.module_utils.tickbox.source import SourceError, alone, build, build_key, commit_of, fetch, run
+
+
+def make(given: dict[str, Any], cache: Path, mirror: Path) -> dict[str, Any]:
+    """Find the version's commit, and build it where that is asked for and was not done yet."""
+    try:
+        fetch(given["repository"], mirror)
+    except SourceError as error:
+        raise SourceError(f"app_repo: {given['repository']} cannot be fetched: {error}") from error
+    commit = commit_of(mirror, given["version"])
+    if given["state"] == "found":
+        return {"commit": commit}
+    target = cache / build_key(commit, given["version"], given["commands"], given["exclude"])
+    missing = not (target / "artefact.json").exists()
+    if missing:
+        build(mirror, commit, given["version"], given["commands"], given["exclude"], target)
+    described = json.loads((target / "artefact.json").read_text())
+    if given["lock"]:
+        lock = run(["git", f"--git-dir={mirror}", "show", f"{commit}:{given['lock']}"])
+        described["lock_digest"] = hashlib.sha256(lock.encode()).hexdigest()
+    return {**described, "commit": commit, "archive": str(target / "artefact.tar.gz"), "built": missing}
 
 
 def main() -> None:
@@ -115,24 +136,11 @@ def main() -> None:
     cache = Path(given["cache"]).absolute()
     mirror = cache / "repository.git"
     try:
-        try:
-            fetch(given["repository"], mirror)
-        except SourceError as error:
-            raise SourceError(f"app_repo: {given['repository']} cannot be fetched: {error}") from error
-        commit = commit_of(mirror, given["version"])
-        if given["state"] == "found":
-            module.exit_json(changed=False, commit=commit)
-        target = cache / build_key(commit, given["version"], given["commands"], given["exclude"])
-        missing = not (target / "artefact.json").exists()
-        if missing:
-            build(mirror, commit, given["version"], given["commands"], given["exclude"], target)
-        result = json.loads((target / "artefact.json").read_text())
-        if given["lock"]:
-            lock = run(["git", f"--git-dir={mirror}", "show", f"{commit}:{given['lock']}"])
-            result["lock_digest"] = hashlib.sha256(lock.encode()).hexdigest()
+        with alone(cache):
+            result = make(given, cache, mirror)
     except (SourceError, OSError) as error:
         module.fail_json(msg=str(error))
-    module.exit_json(changed=False, commit=commit, archive=str(target / "artefact.tar.gz"), built=missing, **result)
+    module.exit_json(changed=False, **result)
 
 
 if __name__ == "__main__":

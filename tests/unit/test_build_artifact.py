@@ -2,11 +2,14 @@
 
 import json
 import subprocess
+import sys
 import tarfile
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -71,3 +74,18 @@ def test_a_failed_build_shows_its_end_and_leaves_nothing(run_module: Any, reposi
     result = build(run_module, repository, tmp_path / "a", commands=["sh -c 'echo broken >&2; exit 3'"])
     assert "ended with 3: broken" in result["msg"]
     assert [path.name for path in (tmp_path / "a").iterdir()] == ["repository.git"]
+
+
+def test_two_runs_at_once_build_it_once(repository: Path, tmp_path: Path) -> None:
+    arguments = {"repository": str(repository), "version": "v1", "cache": str(tmp_path / "a"), "commands": ["sleep 0.3"]}
+    program = (
+        "import sys, json; sys.path[:0] = json.loads(sys.argv[1]); import ansible.module_utils;"
+        "ansible.module_utils.__path__.append(sys.argv[2]); import build_artifact;"
+        "from ansible.module_utils.testing import patch_module_args\n"
+        "with patch_module_args(json.loads(sys.argv[3])): build_artifact.main()"
+    )
+    command = [sys.executable, "-c", program, json.dumps([str(ROOT / "library")]), str(ROOT / "plugins/module_utils")]
+    begun = [subprocess.Popen([*command, json.dumps(arguments)], stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    ended = [json.loads(process.communicate()[0]) for process in begun]
+    assert sorted(result["built"] for result in ended) == [False, True]
+    assert ended[0]["sha256"] == ended[1]["sha256"]

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import gzip
 import hashlib
 import io
@@ -15,7 +17,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from ansible.module_utils.tickbox.tree import tree_digest
@@ -26,6 +28,15 @@ ERROR_LINES = 15  # of a failed command's output shown to the operator
 
 class SourceError(Exception):
     """The source cannot be had or built; the message names the variable to look at."""
+
+
+@contextlib.contextmanager
+def alone(cache: Path) -> Iterator[None]:
+    """Let one run at a time fetch and build in ``cache``; another waits, and then finds what was built."""
+    cache.parent.mkdir(parents=True, exist_ok=True)
+    with cache.with_name(f"{cache.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def run(command: list[str], cwd: Path | None = None, env: dict[str, str] | None = None) -> str:
