@@ -95,7 +95,9 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
     def _looked_from(result: Any) -> str:
         """The host that was looked at, or the controller where the look was from outside."""
         delegated = result.result.get("_ansible_delegated_vars", {})
-        return "controller" if delegated.get("ansible_connection") == "local" else str(result.host.name)
+        if delegated.get("ansible_connection") == "local":
+            return "controller"
+        return str(delegated.get("ansible_delegated_host") or result.host.name)
 
     def _write(self, event: str, **fields: Any) -> None:
         if self._record:
