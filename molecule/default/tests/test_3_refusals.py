@@ -86,6 +86,20 @@ def test_an_unreachable_host_is_named(play: Any, elsewhere: Callable[[str], Path
     assert "UNREACHABLE" in done.output.upper()
 
 
+def test_a_port_that_something_else_has_taken_is_named(play: Any, host: Any) -> None:
+    unit = "port-thief.service"
+    host.check_output(f"systemd-run --quiet --collect --unit={unit} python3 -m http.server --bind 127.0.0.2 6379")
+    try:
+        host.check_output("timeout 20 sh -c 'until ss -Hltn | grep -q 127.0.0.2:6379; do sleep 0.1; done'")
+        done = play("playbooks/provision.yml")
+    finally:
+        host.check_output(f"systemctl stop {unit}")
+    assert done.code != 0
+    assert "port 6379 is taken by python3" in done.output
+    assert "redis-server needs it" in done.output
+    assert set(done.changed.values()) <= {0}
+
+
 def test_a_wrong_vault_password_is_refused(play: Any, tmp_path: Path) -> None:
     (tmp_path / "password").write_text("wrong\n")
     done = play("deploy.yml", environment={"ANSIBLE_VAULT_PASSWORD_FILE": str(tmp_path / "password")})

@@ -66,7 +66,7 @@ def failing_worker(machine: Callable[[str], Any]) -> Iterator[None]:
     host = machine("tickbox-app2")
     host.check_output(f"mkdir -p $(dirname {FAILING})")
     unit = '[Service]\\nExecStartPre=/bin/sh -c "case %i in v1.1.0*) exit 1;; esac"\\n'
-    host.check_output(f"printf '{unit}' > {FAILING}")
+    host.check_output(f"printf '{unit}' > {FAILING} && systemctl daemon-reload")
     yield
     host.check_output(f"rm -r $(dirname {FAILING}) && systemctl daemon-reload")
 
