@@ -209,7 +209,7 @@ def judge_export(
         problems.append(f"{len(critical)} critical bugs are open: {listed(critical, 3)}")
     return verdict(
         problems,
-        f"no critical bug is open by the export of {record['issued']}, {len(record['findings'])} entries, signed by {who}: {_cited(record)}",
+        f"no critical bug is open by the export of {record['issued']}, signed by {who}: {_cited(record)}",
         expected=expected,
         observed={"signer": who, "issued": record["issued"], "query": record.get("query")},
         evidence=record["findings"],

@@ -65,9 +65,10 @@ def _nested(suite: Any) -> Iterator[Any]:
 
 def _count(suites: Sequence[Any]) -> Cases:
     cases = Cases()
-    for suite in (inner for outer in suites for inner in _nested(outer)):
-        cases.properties |= {str(one.name): str(one.value) for one in suite.properties()}
-        for case in suite:
+    for outer in suites:
+        for suite in _nested(outer):
+            cases.properties |= {str(one.name): str(one.value) for one in suite.properties()}
+        for case in outer:  # those of nested suites as well
             if isinstance(case, TestCase):
                 _sort(case, cases)
     # What the heads of the outermost suites say is held against the tests themselves.
