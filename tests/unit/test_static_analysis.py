@@ -20,7 +20,7 @@ def finding(rule: str = "B307", severity: str = "MEDIUM", path: str = "./shop/pl
 
 
 def bandit(*found: dict[str, Any], files: set[str] | None = None, nosec: int = 0, **more: Any) -> bytes:
-    names = {f"./{name}": {} for name in (FILES if files is None else files) | {"shop/planted.py"}}
+    names: dict[str, dict[str, Any]] = {f"./{name}": {} for name in (FILES if files is None else files) | {"shop/planted.py"}}
     metrics = {**names, "_totals": {"nosec": nosec, "skipped_tests": 0}}
     return json.dumps({"errors": [], "metrics": metrics, "results": [finding(), *found], **more}).encode()
 
