@@ -65,6 +65,10 @@ options:
   allowed_signers:
     description: Keys that may sign, as ssh-keygen(1) describes such a file. It must not lie in the deployed repository.
     type: path
+  signed_commits:
+    description: Whether each commit must be signed by one who wrote it. Without, who wrote it is what the commit says itself.
+    type: bool
+    default: false
   tracker:
     description: Where bugs are.
     type: str
@@ -190,6 +194,7 @@ def reviewed(params: dict[str, Any]) -> Verdict:
         params["reviewers"],
         Path(params["allowed_signers"]),
         params["repository"],
+        params["signed_commits"],
     )
 
 
@@ -240,6 +245,7 @@ def main() -> None:
             "reviewers": {"type": "list", "elements": "str", "default": []},
             "reviews_needed": {"type": "int", "default": 1},
             "allowed_signers": {"type": "path"},
+            "signed_commits": {"type": "bool", "default": False},
             "tracker": {"type": "str", "choices": ["export", "forge"], "default": "export"},
             "export": {"type": "path"},
             "tracker_allowed_signers": {"type": "path"},

@@ -33,8 +33,8 @@ options:
     type: dict
     default: {}
   may_be_unverifiable:
-    description: Items that this environment cannot always look at. One of them that is C(unverifiable) stays so and holds nothing; one
-      that failed, or that nobody looked at, holds as ever.
+    description: Items that this environment cannot always look at. One of them that is C(unverifiable) stays so and holds nothing;
+      one that failed, or that nobody looked at, holds as ever.
     type: list
     elements: str
     default: []

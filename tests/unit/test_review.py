@@ -148,6 +148,16 @@ def test_a_key_that_may_not_sign_this_or_not_now(case: Case, options: str) -> No
     assert "no valid signature" in seen["summary"]
 
 
+def test_commits_that_their_authors_have_signed(case: Case) -> None:
+    case.tag()
+    assert case.look(signed_commits=True)["status"] == "passed"
+    for key, who in ((None, AUTHOR), ("stranger", AUTHOR), ("author", "someone@example.com"), ("reviewer", AUTHOR)):
+        tip = signing.commit(case.path, {"b.py": f"{key}\n"}, who=who, key=case.keys.make(key) if key else None)
+        case.tag()
+        seen = case.look(commit=tip, signed_commits=True)
+        assert (seen["status"], f"commit {tip[:12]}, of which its authors are to be known" in seen["summary"]) == ("failed", True)
+
+
 def test_a_stranger(case: Case) -> None:
     case.tag(key="stranger")
     assert "no valid signature" in case.look()["summary"]

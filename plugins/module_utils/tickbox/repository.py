@@ -18,16 +18,26 @@ SIGNATURE_BEGINS = b"-----BEGIN SSH SIGNATURE-----"
 PARTS = 2  # separators between file, number and text
 HEADER = re.compile(r"^(object|type|tag|tagger) (.*)$", re.MULTILINE)
 MAILBOX = re.compile(r"<([^<>]*)>")
+GPGSIG = re.compile(rb"^gpgsig (-----BEGIN SSH SIGNATURE-----\n(?: .*\n)+)", re.MULTILINE)
 CO_AUTHOR = re.compile(r"^co-authored-by:.*?<([^<>]+)>", re.IGNORECASE | re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class Commit:
-    """A commit: its hash, the mailboxes of all who wrote it, and the public key that signed it (base64, or nothing)."""
+    """A commit: its hash, the mailboxes of all who wrote it, what was signed, and the armoured signature (empty without one)."""
 
     hash: str
     people: frozenset[str]
-    key: str = ""
+    content: bytes = b""
+    signature: bytes = b""
+
+    @property
+    def key(self) -> str:
+        """The public key (base64) that the signature says it was made with."""
+        try:
+            return signing_key(self.signature)
+        except BadSignature:
+            return ""
 
 
 @dataclass(frozen=True)
@@ -109,11 +119,7 @@ def read_commit(name: str, raw: bytes) -> Commit:
         box.lower() for line in re.findall(r"^(?:author|committer) (.*)$", lines, re.MULTILINE) for box in MAILBOX.findall(line)
     }
     people |= {box.lower() for box in CO_AUTHOR.findall(message.decode("utf-8", "replace"))}
-    armour = re.search(r"^gpgsig (-----BEGIN SSH SIGNATURE-----\n(?: .*\n?)+)", lines, re.MULTILINE)
-    key = ""
-    if armour:
-        try:
-            key = signing_key(armour.group(1).replace("\n ", "\n").encode())
-        except BadSignature:
-            key = ""
-    return Commit(name, frozenset(people - {""}), key)
+    armour = GPGSIG.search(header + b"\n")
+    signature = armour.group(1).replace(b"\n ", b"\n") if armour else b""
+    content = GPGSIG.sub(b"", header + b"\n", count=1) + b"\n" + message
+    return Commit(name, frozenset(people - {""}), content, signature)

@@ -21,8 +21,12 @@ def judge_tag(
     reviewers: Sequence[str],
     allowed: Path,
     repository: str = "",
+    signed_commits: bool = False,
 ) -> Verdict:
-    """pre.quality.code_reviewed: a reviewer who wrote none of ``commits`` signed the tag ``name`` of exactly ``commit``."""
+    """pre.quality.code_reviewed: a reviewer who wrote none of ``commits`` signed the tag ``name`` of exactly ``commit``.
+
+    ``signed_commits``: each commit must bear the signature of one who wrote it. Without, who wrote it is what it says itself.
+    """
     keys = allowed_keys(allowed, repository)
     if not reviewers:
         raise CouldNotLook("no reviewer is named")
@@ -43,6 +47,8 @@ def judge_tag(
         who, key = verify(tag.content, tag.signature, "git", reviewers, allowed)
     except BadSignature as reason:
         return verdict([*problems, f"the tag {name} has {reason}"], "", expected=expected, observed=seen)
+    if signed_commits:
+        problems += unsigned(commits, allowed)
     problems += self_review(who, key, commits, also_known_as(key, authors, keys))
     return verdict(
         problems,
@@ -50,6 +56,16 @@ def judge_tag(
         expected=expected,
         observed={**seen, "reviewer": who, "key": fingerprint(key)},
     )
+
+
+def unsigned(commits: Iterable[Commit], allowed: Path) -> list[str]:
+    """Name the first commit that nobody who wrote it has signed."""
+    for commit in commits:
+        try:
+            verify(commit.content, commit.signature, "git", sorted(commit.people), allowed)
+        except BadSignature as reason:
+            return [f"commit {commit.hash[:12]}, of which its authors are to be known: {reason}"]
+    return []
 
 
 def self_review(who: str, key: str, commits: Iterable[Commit], aliases: Sequence[str]) -> list[str]:
