@@ -7,9 +7,10 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: check_release
-short_description: Whether a host has exactly the release that was built, and it answers
+short_description: Whether a host has exactly the release that was built, and it runs and answers
 description:
-  - Looks at the release's files, its virtual environment, its configuration and the process that answers. Changes nothing.
+  - Looks at the release's files, its virtual environment, its configuration, its units and the process that answers. Changes
+    nothing.
   - C(deploy.release.code) is ticked when the digest of C(code) below O(release_path) is O(digest), O(current_path) leads to
     O(release_path), and each of several answers through O(current_socket) is of this version, commit and release.
   - C(deploy.release.dependencies) is ticked when C(venv) below O(release_path) holds exactly the packages of O(lock), by version,
@@ -17,15 +18,27 @@ description:
     (C(__pycache__)) are not looked at.
   - C(deploy.release.configuration) is ticked when O(files) are as expected and secrets closed to others, and the main process of
     each of O(units) has the settings of O(environment_file).
-  - C(rollback.initiate.code) is C(deploy.release.code) for the earlier release, and its O(units) are stable and run from it.
+  - C(deploy.release.restart) is ticked when the main process of each of O(units) started after O(started_after), runs from
+    O(release_path), no C(daemon-reload) is pending, and over O(window) no unit restarted or was down.
+  - C(deploy.verification.running) is ticked when the units are enabled and active over O(window), the timers will elapse,
+    O(current_socket) leads to O(socket), only processes of O(web_unit) listen there, and the health answer through it is
+    as O(health_json) says.
+  - C(rollback.initiate.code) is C(deploy.release.code) and C(deploy.release.restart) for the earlier release, whose processes need
+    not have been started anew.
   - Runs on the host of the application, as root.
 options:
   items:
     description: The items to answer for.
     type: list
     elements: str
-    choices: [deploy.release.code, deploy.release.dependencies, deploy.release.configuration, rollback.initiate.code]
-    default: [deploy.release.code, deploy.release.dependencies, deploy.release.configuration]
+    required: true
+    choices:
+      - deploy.release.code
+      - deploy.release.dependencies
+      - deploy.release.configuration
+      - deploy.release.restart
+      - deploy.verification.running
+      - rollback.initiate.code
   release_path:
     description: The folder of the release; its name is the release id.
     type: path
@@ -43,7 +56,7 @@ options:
     description: The link to the release that serves. Needed for the items of the code.
     type: path
   current_socket:
-    description: The link that the web server follows. Needed for the items of the code.
+    description: The link that the web server follows. Needed for the items of the code, and for C(deploy.verification.running).
     type: path
   version_path:
     description: Where the application answers JSON with C(version), C(commit) and C(release).
@@ -86,19 +99,34 @@ options:
     description: The file with the settings that the units' processes must have. Needed for C(deploy.release.configuration).
     type: path
   units:
-    description: Names of the release's units. Of timers only the files that change them are looked at.
+    description: Names of the release's units. A service must keep a main process; a C(.timer) must be set to elapse. Needed for
+      all items but C(deploy.release.code) and C(deploy.release.dependencies).
     type: list
     elements: str
     default: []
   started_after:
     description:
-      - With C(rollback.initiate.code), the time by this host's clock after which each main process must have started (ISO 8601
-        with its zone, or Unix time). Left out where the earlier release's processes kept running.
+      - The time by this host's clock (ISO 8601 with its zone, or Unix time) after which each main process must have started.
+      - Needed for C(deploy.release.restart).
     type: str
   window:
-    description: With C(rollback.initiate.code), seconds over which the units must be stable.
+    description: Seconds over which the units must be stable. The time that their processes have run already counts.
     type: float
     default: 3
+  web_unit:
+    description: The service whose process listens on the socket. Needed for C(deploy.verification.running).
+    type: str
+  socket:
+    description: The release's own socket. Needed for C(deploy.verification.running).
+    type: path
+  health_path:
+    description: Where the application answers for its health.
+    type: str
+    default: /healthz
+  health_json:
+    description: What the health answer must say; it may say more.
+    type: dict
+    default: {status: ok}
   report_only:
     description: Return the assertions without failing.
     type: bool
@@ -113,6 +141,7 @@ author: The Tickbox authors
 EXAMPLES = r"""
 - name: Code, dependencies and configuration are the release's
   check_release:
+    items: [deploy.release.code, deploy.release.dependencies, deploy.release.configuration]
     release_path: /srv/shop/releases/v2.1.0-1a2b3c4d
     digest: 0d4f...
     version: v2.1.0
@@ -124,6 +153,16 @@ EXAMPLES = r"""
       - {path: /srv/shop/releases/v2.1.0-1a2b3c4d/config/app.env, sha256: 5f2d..., group: shop, mode: "0640", secret: true}
     environment_file: /srv/shop/releases/v2.1.0-1a2b3c4d/config/app.env
     units: [shop-web@v2.1.0-1a2b3c4d.service]
+
+- name: Application restarted, and running
+  check_release:
+    items: [deploy.release.restart, deploy.verification.running]
+    release_path: /srv/shop/releases/v2.1.0-1a2b3c4d
+    units: [shop-web@v2.1.0-1a2b3c4d.service, shop-cleanup@v2.1.0-1a2b3c4d.timer]
+    started_after: "2026-01-02T03:05:00+00:00"
+    web_unit: shop-web@v2.1.0-1a2b3c4d.service
+    socket: /run/shop/v2.1.0-1a2b3c4d.sock
+    current_socket: /run/shop/current.sock
 """
 
 RETURN = r"""
@@ -135,74 +174,19 @@ assertions:
   elements: dict
 """
 
-import os
-from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
-
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.tickbox import code, configuration, packages, processes, systemd
-from ansible.module_utils.tickbox.answers import ask_unix
-from ansible.module_utils.tickbox.assertion import Verdict, all_of, examine, exit_with, moment
-from ansible.module_utils.tickbox.units import judge_restart
+from ansible.module_utils.tickbox.assertion import examine, exit_with
+from ansible.module_utils.tickbox.release_on_host import Look
 
-ASKED = 5  # times that the version is asked: a web process has several workers
 CODE = ("digest", "version", "commit", "current_path", "current_socket")
 NEEDED = {
     "deploy.release.code": CODE,
     "deploy.release.dependencies": ("lock",),
     "deploy.release.configuration": ("files", "environment_file", "units"),
+    "deploy.release.restart": ("units", "started_after"),
+    "deploy.verification.running": ("units", "web_unit", "socket", "current_socket"),
     "rollback.initiate.code": (*CODE, "units"),
 }
-
-
-class Look:
-    """What each item needs to see."""
-
-    def __init__(self, params: dict[str, Any]) -> None:
-        self.params = params
-        self.release = Path(os.path.realpath(params["release_path"]))
-        self.services = [unit for unit in params["units"] if not unit.endswith(".timer")]
-
-    def code(self) -> Verdict:
-        current = Path(self.params["current_path"])
-        socket = Path(self.params["current_socket"])
-        return code.judge_code(
-            code.look(self.release / "code", current),
-            [ask_unix(socket, self.params["version_path"]) for _ in range(ASKED)],
-            digest=self.params["digest"],
-            release=self.release,
-            version=self.params["version"],
-            commit=self.params["commit"],
-            current=current,
-        )
-
-    def dependencies(self) -> Verdict:
-        found = packages.look(self.release / "venv")
-        lock = (self.release / "code" / self.params["lock"]).read_text()
-        return packages.judge_dependencies(packages.read_lock(lock, packages.markers(self.release / "venv")), found)
-
-    def configuration(self) -> Verdict:
-        settings = Path(self.params["environment_file"]).read_text(errors="surrogateescape")
-        shown = systemd.show(self.params["units"], systemd.SERVICE)
-        return configuration.judge_configuration(
-            self.params["files"],
-            {entry["path"]: configuration.look(Path(entry["path"])) for entry in self.params["files"]},
-            configuration.read_environment_file(settings),
-            {unit: processes.environment(pid) if (pid := main_pid(shown[unit])) else None for unit in self.services},
-            {unit: shown[unit].get("DropInPaths", "") for unit in shown},
-        )
-
-    def earlier_code(self) -> Verdict:
-        started_after = self.params["started_after"]
-        samples = systemd.watch(self.services, self.params["window"])
-        looked = {unit: processes.look(pid) for unit in self.services if (pid := main_pid(samples[-1][unit]))}
-        since = moment("started_after", started_after) if started_after else None
-        return all_of(self.code(), judge_restart(samples, looked, self.release, since, datetime.now(UTC)))
-
-
-def main_pid(properties: dict[str, str]) -> int:
-    return int(properties.get("MainPID") or 0)
 
 
 def main() -> None:
@@ -216,11 +200,13 @@ def main() -> None:
     }
     module = AnsibleModule(
         argument_spec={
-            "items": {"type": "list", "elements": "str", "choices": list(NEEDED), "default": list(NEEDED)[:3]},
+            "items": {"type": "list", "elements": "str", "choices": list(NEEDED), "required": True},
             "release_path": {"type": "path", "required": True},
-            **{name: {"type": "str"} for name in ("digest", "version", "commit", "lock", "started_after")},
-            **{name: {"type": "path"} for name in ("current_path", "current_socket", "environment_file")},
+            **{name: {"type": "str"} for name in ("digest", "version", "commit", "lock", "started_after", "web_unit")},
+            **{name: {"type": "path"} for name in ("current_path", "current_socket", "environment_file", "socket")},
             "version_path": {"type": "str", "default": "/version"},
+            "health_path": {"type": "str", "default": "/healthz"},
+            "health_json": {"type": "dict", "default": {"status": "ok"}},
             "files": {"type": "list", "elements": "dict", "default": [], "options": file_spec},
             "units": {"type": "list", "elements": "str", "default": []},
             "window": {"type": "float", "default": 3},
@@ -237,6 +223,8 @@ def main() -> None:
         "deploy.release.code": look.code,
         "deploy.release.dependencies": look.dependencies,
         "deploy.release.configuration": look.configuration,
+        "deploy.release.restart": look.restart,
+        "deploy.verification.running": look.running,
         "rollback.initiate.code": look.earlier_code,
     }
     exit_with(module, [examine(item, judges[item]) for item in items])

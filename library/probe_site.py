@@ -106,11 +106,11 @@ def ask(client: Any, url: str) -> tuple[float, int, float]:
 
 def probe(given: dict[str, Any]) -> list[tuple[float, int, float]]:
     until = Path(given["until"]) if given["until"] else None
-    began = time.monotonic()
-    sent = 0
     context = httpx.create_ssl_context(verify=given["ca_path"] or True)
     with httpx.Client(verify=context, timeout=TIMEOUT, trust_env=False) as client, ThreadPoolExecutor(PARALLEL) as pool:
         waiting = []
+        sent = 0
+        began = time.monotonic()
         while time.monotonic() - began < given["seconds"] and not (until and until.exists()):
             waiting.append(pool.submit(ask, client, given["url"]))
             sent += 1

@@ -36,6 +36,7 @@ requirements: [psycopg2]
 attributes:
   check_mode:
     support: full
+    details: Fails where the server has no room for the restore point.
 author: The Tickbox authors
 """
 
@@ -107,7 +108,6 @@ def make(cursor: Any, database: str, point: str) -> None:
     identifiers = {"database": sql.Identifier(database), "draft": sql.Identifier(draft), "point": sql.Identifier(point)}
     owner = rows(cursor, "SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = %s", (database,))
     cursor.execute(sql.SQL("DROP DATABASE IF EXISTS {draft}").format(**identifiers))
-    require_room(cursor, database)
     with closed(cursor, database):
         cursor.execute(
             sql.SQL("CREATE DATABASE {draft} TEMPLATE {database} OWNER {owner} STRATEGY file_copy").format(
@@ -180,6 +180,8 @@ def main() -> None:
                 done = point in existing
                 if database not in existing:
                     raise DatabaseError(f"there is no database {database}")
+                if not done:
+                    require_room(cursor, database)
             if not done and not module.check_mode:
                 if restored:
                     restore(cursor, database, point, aside)

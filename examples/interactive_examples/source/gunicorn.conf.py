@@ -14,6 +14,8 @@ logconfig_dict = CONFIG
 timeout = 60
 graceful_timeout = 10
 keepalive = 5
+# Imported once, and then shared by the workers: it starts in half the time.
+preload_app = True
 # Addresses and schemes that proxies report are read in interactive_examples.clients alone.
 forwarded_allow_ips = ""
 

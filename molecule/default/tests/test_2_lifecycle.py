@@ -94,7 +94,7 @@ def test_a_release_that_was_taken_back_can_be_deployed_again(play: Any, version:
         ("v1.1.1-broken-migration", "Run database migrations"),
         ("v1.1.2-broken-start", "Wait until the new process is well"),
         ("v1.1.3-broken-route", "Look whether the application answered them itself, and rightly"),
-        ("v1.1.4-wrong-version", "Look whether the code and the configuration are this release's"),
+        ("v1.1.4-wrong-version", "Verify application is running"),
     ],
 )
 def test_a_release_that_fails_leaves_the_one_that_served(
