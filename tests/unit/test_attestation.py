@@ -108,6 +108,8 @@ def test_in_check_mode_nothing_is_written(case: Case) -> None:
     assert not case.records.exists()
     failed = case.run_module("attest", key=str(case.keys.folder / "none"), path=str(case.records), **given)
     assert "cannot sign" in failed["msg"]
+    failed = case.run_module("attest", key=key, path=str(case.records), **{**given, "statement": "fine"})
+    assert "says nothing: 'fine'" in failed["msg"]
 
 
 @pytest.mark.parametrize("position", [0, 30, -3])

@@ -241,9 +241,11 @@ def judge_cause(
 
 def write_record(file: Path, record: Mapping[str, Any], key: Path) -> None:
     """Write a record and sign it with ``key`` (a private key, or the public half of one that the agent holds)."""
-    file.parent.mkdir(parents=True, exist_ok=True)
     content = (json.dumps(record, indent=1, sort_keys=True) + "\n").encode()
-    read_record(content)
+    problems = statement_problems(read_record(content))
+    if problems:
+        raise BadAttestation("; ".join(problems))
+    file.parent.mkdir(parents=True, exist_ok=True)
     command = ["ssh-keygen", "-Y", "sign", "-f", str(key), "-n", namespace(str(record["item"]))]
     try:
         done = subprocess.run(command, input=content, capture_output=True, timeout=120, check=False)

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from .assertion import CouldNotLook
 
-PATIENCE = 20  # seconds for one call of ssh-keygen
+PATIENCE = 60  # seconds for one call of ssh-keygen, on a busy machine too
 ARMOUR = re.compile(rb"-----BEGIN SSH SIGNATURE-----\s(.*?)-----END SSH SIGNATURE-----", re.DOTALL)
 # A line of allowed_signers: principals, options, type of the key, the key itself (ssh-keygen(1), ALLOWED SIGNERS).
 LINE = re.compile(r'^(?:"([^"]+)"|(\S+))\s+(.*?)((?:sk-)?(?:ssh|ecdsa)-[\w@.-]+)\s+([A-Za-z0-9+/]+=*)(?:\s|$)')
