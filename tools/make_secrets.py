@@ -17,7 +17,6 @@ from ansible.parsing.vault import VaultLib, VaultSecret
 NAMES = (
     "vault_postgresql_owner_password",
     "vault_postgresql_app_password",
-    "vault_postgresql_monitor_password",
     "vault_redis_app_password",
     "vault_redis_monitor_password",
     "vault_redis_admin_password",
