@@ -14,6 +14,7 @@ venv: ## install what the controller needs, and make keys and the demo's secrets
 
 repository: venv
 	@python examples/interactive_examples/build_repository.py .tickbox/repositories/interactive_examples.git --signers-dir .tickbox/signers
+	@python tools/demo_signers.py .tickbox/repositories/interactive_examples.git .tickbox/signers .tickbox/attestations/examples examples demo
 
 demo: repository ## bring up a test host and deploy the example application to it
 	@tools/demo

@@ -32,6 +32,12 @@ options:
     description: Items that this run cannot look at, each with the reason. They are reported as C(not_applicable) and hold nothing.
     type: dict
     default: {}
+  may_be_unverifiable:
+    description: Items that this environment cannot always look at. One of them that is C(unverifiable) stays so and holds nothing;
+      one that failed, or that nobody looked at, holds as ever.
+    type: list
+    elements: str
+    default: []
 attributes:
   check_mode:
     support: full
@@ -68,7 +74,7 @@ def in_phases(item: dict[str, Any], phases: list[str]) -> bool:
     return any(item["phase"] == phase or item["phase"].startswith(phase + ".") for phase in phases)
 
 
-def problems(items: list[dict[str, Any]], results: dict[str, dict[str, Any]]) -> list[str]:
+def problems(items: list[dict[str, Any]], results: dict[str, dict[str, Any]], may_be_unverifiable: list[str]) -> list[str]:
     """A sentence for each item that has a module and was not looked at, or has a status that is not a tick."""
     found = []
     for item in items:
@@ -77,6 +83,8 @@ def problems(items: list[dict[str, Any]], results: dict[str, dict[str, Any]]) ->
         seen = results.get(item["id"])
         if seen is None:
             found.append(f"{item['id']}: {item['module']} did not look at it")
+        elif seen["status"] == UNVERIFIABLE and item["id"] in may_be_unverifiable:
+            continue
         elif seen["status"] in ("failed", "unverifiable", "pending"):
             found.append(f"{item['id']}: {seen['status']}, {seen['summary']}")
     return found
@@ -89,6 +97,7 @@ def main() -> None:
             "checklist": {"type": "list", "elements": "dict", "required": True},
             "phases": {"type": "list", "elements": "str", "required": True},
             "not_applicable": {"type": "dict", "default": {}},
+            "may_be_unverifiable": {"type": "list", "elements": "str", "default": []},
         },
         supports_check_mode=True,
     )
@@ -107,7 +116,7 @@ def main() -> None:
     ]
     items = [item for item in items if item["id"] not in reasons]
     unseen = [examine(item["id"], lambda: Verdict(UNVERIFIABLE, "no verifier yet")) for item in items if "module" not in item]
-    open_items = problems(items, results)
+    open_items = problems(items, results, module.params["may_be_unverifiable"])
     if open_items:
         module.fail_json(msg="The gate holds: " + "; ".join(open_items), assertions=unseen + excused)
     module.exit_json(changed=False, assertions=unseen + excused)

@@ -61,6 +61,15 @@ def test_what_is_not_applicable_holds_nothing_and_has_its_reason(run_module: Any
     assert seen["deploy.backup.database"] == ("not_applicable", "there is none")
 
 
+@pytest.mark.parametrize(("status", "holds"), [("unverifiable", False), ("failed", True), ("pending", True), ("", True)])
+def test_what_may_be_unverifiable_must_still_be_looked_at(run_module: Any, run: dict[str, Any], status: str, holds: bool) -> None:
+    if status:
+        see(run, "deploy.backup.database", status)
+    arguments = {"directory": run["directory"], "checklist": CHECKLIST, "phases": ["deploy.backup"]}
+    result = run_module("run_gate", may_be_unverifiable=["deploy.backup.database"], **arguments)
+    assert ("failed" in result) is holds
+
+
 def test_the_gate_refuses_a_phase_that_the_checklist_lacks(run_module: Any, run: dict[str, Any]) -> None:
     assert gate(run_module, run, ["deploy.bakup"])["failed"]
 
