@@ -72,6 +72,10 @@ archive:
   description: The packed tree.
   returned: O(state=built)
   type: path
+repository:
+  description: Bare copy of the repository.
+  returned: O(state=built)
+  type: path
 sha256:
   description: Digest of the packed tree.
   returned: O(state=built)
@@ -132,7 +136,9 @@ def main() -> None:
             result["lock_digest"] = hashlib.sha256(lock.encode()).hexdigest()
     except (SourceError, OSError) as error:
         module.fail_json(msg=str(error))
-    module.exit_json(changed=False, commit=commit, archive=str(target / "artefact.tar.gz"), built=missing, **result)
+    module.exit_json(
+        changed=False, commit=commit, archive=str(target / "artefact.tar.gz"), repository=str(mirror), built=missing, **result
+    )
 
 
 if __name__ == "__main__":

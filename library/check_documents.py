@@ -18,7 +18,7 @@ description:
     document describes each of them and no other.
   - C(pre.docs.user_guide) is ticked when what the guide sets in bold are the controls of the pages, all of them.
   - C(pre.docs.deployment_guide) is ticked when its commands call what the project has, and it describes each of
-    O(phases) and O(roles).
+    O(phases) and each role of O(project).
   - C(pre.docs.maintenance_guide) is ticked when each alert that the monitoring has loaded has a runbook, and its C(runbook_url)
     leads to that section of O(runbook_page).
   - Runs on the controller.
@@ -93,7 +93,7 @@ options:
       regular expression whose group is a control's label.
     type: dict
   project:
-    description: The deployment's own folder, whose playbooks the deployment guide may call.
+    description: The deployment's own folder, whose playbooks the deployment guide may call, and whose roles it describes.
     type: path
   programs:
     description: Programs that a reader of the deployment guide has.
@@ -102,11 +102,6 @@ options:
     default: [ansible, ansible-playbook, ansible-vault, curl, git, ssh, uv]
   phases:
     description: Names of the phases; a row, item or heading of the deployment guide begins with each.
-    type: list
-    elements: str
-    default: []
-  roles:
-    description: Names of the roles.
     type: list
     elements: str
     default: []
@@ -236,7 +231,8 @@ class Look:
     def deployment_guide(self) -> Verdict:
         project = project_of(self.tree, self.params["project"], self.params["programs"])
         path = self.path("deployment_guide")
-        return judge_deployment(self.library, path, project, self.params["phases"], self.params["roles"])
+        roles = [found.name for found in Path(self.params["project"] or ".").glob("roles/*") if found.is_dir()]
+        return judge_deployment(self.library, path, project, self.params["phases"], roles)
 
     def maintenance_guide(self) -> Verdict:
         given = self.params
@@ -280,7 +276,6 @@ def main() -> None:
             "project": {"type": "path"},
             "programs": {**names, "default": ["ansible", "ansible-playbook", "ansible-vault", "curl", "git", "ssh", "uv"]},
             "phases": names,
-            "roles": names,
             "prometheus_url": text,
             "prometheus_user": {"type": "str", "default": ""},
             "prometheus_password": {"type": "str", "default": "", "no_log": True},

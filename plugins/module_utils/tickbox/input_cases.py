@@ -23,11 +23,10 @@ except ImportError:  # reported by the module that needs it
     SCHEMATHESIS = False
 
 from .assertion import CouldNotLook
+from .input_validation import BODY, CANARY, JUNK, METHOD, PATH, QUERY, SLEEP
 from .openapi import METHODS, Api
 
-BODY, PATH, QUERY, CANARY, JUNK, METHOD = "body", "path", "query", "canary", "junk", "method"
 JSON_BODY = {"Content-Type": "application/json"}
-SLEEP = 5  # seconds for which the canary sleeps where a database runs it
 CANARIES = (
     "' OR '1'='1",
     "'; DROP TABLE users; --",

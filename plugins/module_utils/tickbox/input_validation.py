@@ -11,8 +11,10 @@ from typing import Any
 from .answers import NO_ANSWER, Answer
 from .assertion import CouldNotLook, Verdict, verdict
 from .exchange import wanted_status
-from .input_cases import BODY, CANARY, JUNK, METHOD, PATH, QUERY, SLEEP
 
+# What is wrong with a request. A canary fits its schema, and what nobody asked for may be ignored: neither may do harm.
+BODY, PATH, QUERY, CANARY, JUNK, METHOD = "body", "path", "query", "canary", "junk", "method"
+SLEEP = 5  # seconds for which a canary sleeps where a database runs it
 # What says "your request is not valid", by what was not valid in it. 401, 403 and 429 say that nobody looked at it.
 REFUSALS = {
     BODY: {400, 411, 413, 414, 415, 422, 431},
