@@ -54,7 +54,7 @@ options:
   ca_path:
     description: Certificates to trust for O(prometheus_url) instead of the machine's own.
     type: path
-  name:
+  application:
     description: Name of the application, with which its units begin.
     type: str
     required: true
@@ -141,7 +141,7 @@ EXAMPLES = r"""
     sha256: "{{ built.sha256 }}"
     documents: {system: docs/system.md}
     url: https://shop.example.com
-    name: shop
+    application: shop
     units: [shop-web@.service]
   delegate_to: localhost
   run_once: true
@@ -215,7 +215,7 @@ class Look:
     def system(self) -> Verdict:
         given = self.params
         names = (given["units"], given["host_units"], given["ports"], given["settings"])
-        return judge_system(self.library, self.path("system"), given["name"], *names)
+        return judge_system(self.library, self.path("system"), given["application"], *names)
 
     def api(self) -> Verdict:
         api, routes = self.interface
@@ -265,7 +265,7 @@ def main() -> None:
             "documents": {"type": "dict", "required": True},
             "url": {"type": "str", "required": True},
             "ca_path": {"type": "path"},
-            "name": {"type": "str", "required": True},
+            "application": {"type": "str", "required": True},
             "units": {"type": "list", "elements": "str", "required": True},
             "host_units": names,
             "ports": {"type": "list", "elements": "int", "default": []},

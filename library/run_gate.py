@@ -32,6 +32,11 @@ options:
     description: Items that this run cannot look at, each with the reason. They are reported as C(not_applicable) and hold nothing.
     type: dict
     default: {}
+  later:
+    description: Items that are looked at later, and held by another gate.
+    type: list
+    elements: str
+    default: []
 attributes:
   check_mode:
     support: full
@@ -89,6 +94,7 @@ def main() -> None:
             "checklist": {"type": "list", "elements": "dict", "required": True},
             "phases": {"type": "list", "elements": "str", "required": True},
             "not_applicable": {"type": "dict", "default": {}},
+            "later": {"type": "list", "elements": "str", "default": []},
         },
         supports_check_mode=True,
     )
@@ -101,6 +107,7 @@ def main() -> None:
         results = item_results(read(Path(module.params["directory"])))
     except (OSError, BrokenRecord) as error:
         module.fail_json(msg=f"The run record cannot be read: {error}")
+    items = [item for item in items if item["id"] not in module.params["later"]]
     reasons = module.params["not_applicable"]
     excused = [
         examine(item["id"], partial(Verdict, NOT_APPLICABLE, reasons[item["id"]])) for item in items if item["id"] in reasons

@@ -21,6 +21,7 @@ OPERATORS = {"&&", "||", ";", "|", "&"}
 REDIRECTIONS = {">", ">>", "<", "2>", "2>&1"}
 WRAPPERS = {"sudo", "env", "time", "nice", "exec"}
 PYTHON = re.compile(r"python(3(\.\d+)?)?")
+ENVIRONMENT = re.compile(r"(\./)?\.?v?env/bin/")
 NPM_OWN = {"ci", "install", "test", "start"}
 
 
@@ -87,7 +88,7 @@ def command_problems(words: list[str], project: Project) -> list[str]:
         return []
     program, arguments = words[0], words[1:]
     name = PurePosixPath(program).name
-    if "/" in program and not program.startswith(("/", "~")) and "/bin/" not in program:
+    if "/" in program and not program.startswith(("/", "~")) and not ENVIRONMENT.match(program):
         return ([] if project.has(program) else [f"the project has no {program}"]) + _file_problems(arguments, project)
     if PYTHON.fullmatch(name):
         return _python_problems(arguments, project)
