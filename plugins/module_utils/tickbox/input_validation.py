@@ -81,7 +81,7 @@ def _wrong(status: int, kind: str, login: bool) -> str:
     if status >= ERRORS and not (kind == METHOD and status == NOT_IMPLEMENTED):
         return ", an error of the server"
     if kind in {CANARY, JUNK}:
-        return ", a session for nothing" if login and status in SUCCESS else ""
+        return ", a session for nothing" if kind == CANARY and login and status in SUCCESS else ""
     if status in REFUSALS[kind]:
         return ""
     return "nobody looked" if status in NOT_LOOKED_AT else ", not refused"
