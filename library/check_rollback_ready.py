@@ -129,7 +129,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.tickbox import catalogue, dumps, packages, rollback_ready, systemd, trial
+from ansible.module_utils.tickbox import catalogue, dumps, packages, rollback_ready, spare_start, systemd
 from ansible.module_utils.tickbox.assertion import PASSED, CouldNotLook, Verdict, all_of, examine, exit_with
 from ansible.module_utils.tickbox.file_backup import Repository
 from ansible.module_utils.tickbox.postgresql import DatabaseError, connection, rows
@@ -169,7 +169,7 @@ def look_at_release(params: dict[str, Any], manifest: dict[str, Any], release: P
     if digest and web and Path(web).is_file():
         socket = Path(str(manifest.get("socket") or "/"))
         asked = (params["health_path"], params["version_path"], params["start_seconds"])
-        started = trial.start(Path(web), release.name, socket, *asked)
+        started = spare_start.start(Path(web), release.name, socket, *asked)
     return rollback_ready.Earlier(
         digest, damage, environment.stat().st_size if environment.is_file() else None, units, way, no_way, started
     )

@@ -38,6 +38,11 @@ options:
     type: list
     elements: str
     default: []
+  later:
+    description: Items that are looked at later, and held by another gate.
+    type: list
+    elements: str
+    default: []
 attributes:
   check_mode:
     support: full
@@ -98,6 +103,7 @@ def main() -> None:
             "phases": {"type": "list", "elements": "str", "required": True},
             "not_applicable": {"type": "dict", "default": {}},
             "may_be_unverifiable": {"type": "list", "elements": "str", "default": []},
+            "later": {"type": "list", "elements": "str", "default": []},
         },
         supports_check_mode=True,
     )
@@ -110,6 +116,7 @@ def main() -> None:
         results = item_results(read(Path(module.params["directory"])))
     except (OSError, BrokenRecord) as error:
         module.fail_json(msg=f"The run record cannot be read: {error}")
+    items = [item for item in items if item["id"] not in module.params["later"]]
     reasons = module.params["not_applicable"]
     excused = [
         examine(item["id"], partial(Verdict, NOT_APPLICABLE, reasons[item["id"]])) for item in items if item["id"] in reasons

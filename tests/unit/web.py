@@ -40,7 +40,7 @@ def serving(respond: Respond, tls: ssl.SSLContext | None = None) -> Iterator[int
             if self.command != "HEAD":
                 self.wfile.write(body.encode())
 
-        do_GET = do_POST = do_PUT = do_HEAD = answer
+        do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = answer
 
         def log_message(self, format: str, *args: object) -> None:
             """Keep the test's output quiet."""

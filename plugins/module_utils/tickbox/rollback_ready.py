@@ -14,7 +14,7 @@ from .answers import HTTP_OK, json_differences
 from .assertion import CouldNotLook, Verdict, listed, verdict
 from .dumps import DRIFT_ROWS, DRIFT_SHARE, Contents, File
 from .systemd import Properties
-from .trial import Started
+from .spare_start import Started
 
 UNIT = ("LoadState", "UnitFileState", "NeedDaemonReload", "FragmentPath", "DropInPaths", "ExecStart")
 # Phases of this run that a rollback goes through as well: closing the site, the switch with its caches, looking at it.
