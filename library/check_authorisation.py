@@ -10,8 +10,8 @@ module: check_authorisation
 short_description: Whether strangers, false tokens and other people are refused, and the operators' ports are closed
 description:
   - C(post.security.unauthorized) is ticked when every operation of the OpenAPI document that O(public) does not name refuses a
-    visitor without a token, with a forged, a changed, an expired and a closed one; when O(administrators) are refused to an ordinary
-    user, and what one user owns to another; when O(ports) of O(hosts) take no connection and O(pages) ask for a login.
+    visitor without a token, with a forged, a changed, an expired and a closed one; when O(administrators) are refused to an
+    ordinary user, and what one user owns to another; when O(ports) of O(hosts) take no connection and O(pages) ask for a login.
   - Makes two accounts of its own through the application, as an administrator, and removes them. Operations that must be refused
     are asked with identifiers that no record has and an empty body, so that nothing is changed where one is not.
   - Runs on the controller.
@@ -60,8 +60,8 @@ options:
     default: []
   accounts:
     description: >-
-      How to log in and to make accounts. C(login), C(create), C(remove) and, where there is one, C(logout) are requests (C(method), C(path),
-      C(body)) in whose strings C({username}), C({password}) and C({id}) are replaced; C(administrator) is a user name.
+      How to log in and to make accounts. C(login), C(create), C(remove) and, where there is one, C(logout) are requests (C(method),
+      C(path), C(body)) in whose strings C({username}), C({password}) and C({id}) are replaced; C(administrator) is a user name.
       The token is what the login sets as C(cookie), or what its answer has in C(field), to be sent in C(header) after C(prefix).
     type: dict
     required: true
@@ -71,8 +71,8 @@ options:
     required: true
   owned:
     description: >-
-      What belongs to the user who made it. C(create) is a request whose answer has an C(id), C(operations) name what others must not do
-      with it, each with one parameter for that id, and C(list) is the path that lists one's own.
+      What belongs to the user who made it. C(create) is a request whose answer has an C(id), C(operations) name what others must
+      not do with it, each with one parameter for that id, and C(list) is the path that lists one's own.
     type: list
     elements: dict
     default: []

@@ -137,7 +137,6 @@ assertions:
 """
 
 from functools import cached_property
-from itertools import product
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
@@ -169,7 +168,7 @@ class Look:
 
     @cached_property
     def seen(self) -> list[Seen]:
-        asked = [*(Request(path) for path in self.params["routes"]), *routes.of_operations(self.operations)]
+        asked = routes.of_site(self.params["routes"], self.operations)
         plain = bool(self.params["http_port"]) and self.visitor.site.scheme == "https"
         errors = routes.of_errors([request.path for request in asked], self.visitor.site.host, plain)
         seen: list[Seen] = routes.ask_routes(self.visitor, [*asked, *errors])
@@ -181,30 +180,29 @@ class Look:
     def cors(self) -> Verdict:
         allowed, path, method = self.params["origins"], self.params["cors_path"], self.params["cors_method"].upper()
         others = cors.strangers(allowed)
-        # Every origin where the answers are read; elsewhere one foreign origin and one that looks alike.
-        wanted = [*product([path], [method], [*allowed, *others])]
-        alike = f"{allowed[0]}.{cors.ABSENT_HOST}" if allowed else "null"
-        for operation in self.operations:
-            wanted += product([operation.path], [operation.method], [cors.FOREIGN, alike])
-        asked = []
-        for where, how, origin in dict.fromkeys(wanted):
-            preflight = {"Origin": origin, "Access-Control-Request-Method": how, "Access-Control-Request-Headers": "content-type"}
+        asked: dict[tuple[str, bool, str, str], Request] = {}
+
+        def simple(where: str, how: str, origin: str, more: dict[str, str], what: str = "") -> None:
             body: Any = None if how in routes.SAFE else {}
-            asked.append((origin, False, how, Request(where, how, {"Origin": origin}, body)))
-            asked.append((origin, True, how, Request(where, "OPTIONS", preflight)))
-            if where == path:
-                asked.append(
-                    (
-                        origin,
-                        False,
-                        how,
-                        Request(where, how, {"Origin": origin, **COOKIE}, body, label=f"{how} {where} with a cookie"),
-                    )
-                )
-        answers = iter(self.visitor.ask_all(request for *_, request in asked))
+            request = Request(where, how, {"Origin": origin, **more}, body, label=f"{how} {where}{what}")
+            asked[origin, False, how, request.label] = request
+
+        def preflight(where: str, how: str, origin: str) -> None:
+            headers = {"Origin": origin, "Access-Control-Request-Method": how, "Access-Control-Request-Headers": "content-type"}
+            asked[origin, True, how, where] = Request(where, "OPTIONS", headers)
+
+        # Every origin where the answers are read; elsewhere a foreign one, and one that looks alike.
+        for origin in [*allowed, *others]:
+            simple(path, method, origin, {})
+            simple(path, method, origin, COOKIE, " with a cookie")
+            preflight(path, method, origin)
+        for operation in self.operations:
+            simple(operation.path, operation.method, cors.FOREIGN, COOKIE)
+            preflight(operation.path, operation.method, f"{allowed[0]}.{cors.ABSENT_HOST}" if allowed else "null")
+        answers = iter(self.visitor.ask_all(asked.values()))
         tried = [
-            cors.Tried(origin, preflight, how, next(answers))
-            for origin, preflight, how, _request in asked
+            cors.Tried(origin, before, how, next(answers))
+            for origin, before, how, _where in asked
             for _address in self.visitor.site.addresses
         ]
         refuse_unseen(one.seen for one in tried)

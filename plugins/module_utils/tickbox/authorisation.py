@@ -112,18 +112,17 @@ def judge_authorisation(
     if open_ports:
         problems.append(f"open to visitors: {listed(open_ports)}")
     problems += [
-        f"{url} is open without a login ({answer.outcome})"
-        for url, answer in pages.items()
-        if answer.status not in REFUSED | {0}
+        f"{url} is open without a login ({answer.outcome})" for url, answer in pages.items() if answer.status not in REFUSED | {0}
     ]
     unseen = [f"{where} ({result})" for where, result in ports.items() if result not in ("open", "closed")]
     if unseen and not problems:
         raise CouldNotLook(f"cannot be reached at all: {listed(unseen)}")
+    names = len({attempt.operation for attempt in attempts})
     if not attempts:
         problems.append("no operation is guarded")
     return verdict(
         problems,
-        f"{len(attempts)} attempts on {len({attempt.operation for attempt in attempts})} operations refused, {len(ports)} ports closed",
+        f"{len(attempts)} attempts on {names} operations refused, {len(ports)} ports closed",
         expected={"refused with": sorted(REFUSED)},
         observed={"attempts": len(attempts), "ports": len(ports), "pages": {url: answer.status for url, answer in pages.items()}},
         evidence=sorted({f"{attempt.operation} with {attempt.by}: {attempt.answer.status}" for attempt in attempts}),

@@ -30,7 +30,8 @@ class Tried:
     @property
     def name(self) -> str:
         """The request for a person."""
-        return f"{'preflight of ' if self.preflight else ''}{self.seen.request.method} {self.seen.request.path} from {self.origin}"
+        asked = f"preflight of {self.method} {self.seen.request.path}" if self.preflight else self.seen.request.name
+        return f"{asked} from {self.origin}"
 
 
 def strangers(allowed: Sequence[str]) -> list[str]:

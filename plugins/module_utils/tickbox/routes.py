@@ -21,6 +21,13 @@ def of_operations(operations: Iterable[Operation]) -> list[Request]:
     return [Request(each.path, each.method, {}, None if each.method in SAFE else {}, label=each.name) for each in operations]
 
 
+def of_site(paths: Iterable[str], operations: Iterable[Operation]) -> list[Request]:
+    """One request for each operation, and for each of ``paths`` besides."""
+    asked = of_operations(operations)
+    known = {request.path for request in asked if request.method == "GET"}
+    return [*asked, *(Request(path) for path in dict.fromkeys(paths) if path not in known)]
+
+
 def of_errors(paths: Iterable[str], host: str, plain: bool) -> list[Request]:
     """Requests that the application or the web server answers with an error: in each part of the site, and before any."""
     none = secrets.token_hex(8)
