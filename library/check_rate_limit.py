@@ -109,8 +109,9 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible.module_utils.tickbox import nginx, rate_limit
-from ansible.module_utils.tickbox.assertion import Verdict, all_of, examine, exit_with
-from ansible.module_utils.tickbox.nginx_host import ask_locally, read_loaded
+from ansible.module_utils.tickbox.assertion import PASSED, Verdict, all_of, examine, exit_with
+from ansible.module_utils.tickbox.crowd import Crowd, place
+from ansible.module_utils.tickbox.nginx_host import read_loaded, unverified
 from ansible.module_utils.tickbox.site import HTTPX
 from ansible.module_utils.tickbox.visitor import VISITOR_SPEC, Request, Visitor
 
@@ -132,33 +133,35 @@ def configured(params: dict[str, Any]) -> Verdict:
         rate_limit.judge_configuration(tree, limits, params["proxies"]),
         rate_limit.judge_loaded(loaded.workers, loaded.changed),
     ]
-    bursts = []
-    with ask_locally(params["url"], params["local_address"]) as ask:
-        closed = ask("/", {}) == rate_limit.UNAVAILABLE and params["bypass_token"]
-        own = {params["bypass_header"]: params["bypass_token"]} if closed else {}
-        for limit in sorted(limits, key=lambda one: one.rate):
-            bursts.append(
-                rate_limit.hurry(lambda count, at=limit.path: ask.many(at, [{**claims(), **own} for _ in range(count)]), limit)
-            )
-    return all_of(*seen, rate_limit.judge_live(bursts))
+    if any(one.status != PASSED for one in seen):
+        return all_of(*seen)
+    local = Crowd(place(params["url"], params["local_address"]), unverified())
+    own = {}
+    if local.ask("/", [{}]) == [rate_limit.UNAVAILABLE] and params["bypass_token"]:
+        own = {params["bypass_header"]: params["bypass_token"]}
+    return all_of(*seen, rate_limit.judge_live([hurried(local, limit, own) for limit in limits]))
 
 
 def met(params: dict[str, Any]) -> Verdict:
-    limits = sorted(rate_limit.read_limits(params["limits"]), key=lambda one: one.rate)
+    limits = rate_limit.read_limits(params["limits"])
     visitor = Visitor(params)
     normal = [one.answer.status for _ in range(ORDINARY) for one in visitor.ask_all([Request()], patient=False)]
     bursts, again = [], {}
     for address in visitor.site.addresses:
-        for limit in limits:
-
-            def send(count: int, at: str = address, path: str = limit.path) -> list[int]:
-                return [one.answer.status for one in visitor.hurry([Request(path, headers=claims()) for _ in range(count)], [at])]
-
-            bursts.append(rate_limit.hurry(send, limit))
+        crowd = Crowd(place(params["url"], address), visitor.site.context)
+        bursts += [hurried(crowd, limit, visitor.headers) for limit in limits]
         for limit in limits:
             time.sleep(1 / limit.rate + 0.2)
             again[f"{limit.path} at {address}"] = visitor.ask(address, Request(limit.path), patient=False).status
     return rate_limit.judge_bursts(bursts, normal, again)
+
+
+def hurried(crowd: Crowd, limit: rate_limit.Limit, own: dict[str, str]) -> rate_limit.Burst:
+    """A burst on one path; each request claims to come from somewhere else."""
+    try:
+        return rate_limit.hurry(lambda count: crowd.ask(limit.path, [{**claims(), **own} for _ in range(count)]), limit)
+    finally:
+        crowd.close()
 
 
 def main() -> None:

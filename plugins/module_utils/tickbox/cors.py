@@ -79,7 +79,8 @@ def answer_problems(tried: Tried, allowed: Sequence[str]) -> list[str]:
 def judge_cors(tried: Sequence[Tried], allowed: Sequence[str]) -> Verdict:
     """pre.security.cors: the allowed origins, and no others, may read answers and send what needs a preflight."""
     grouped: dict[str, list[str]] = {}
-    for one in tried:
+    # What strangers may do that they must not is said first.
+    for one in sorted(tried, key=lambda one: one.origin in allowed):
         for problem in answer_problems(one, allowed):
             grouped.setdefault(problem, []).append(one.name)
     problems = [f"{problem}: {listed(dict.fromkeys(names), 3)}" for problem, names in grouped.items()]

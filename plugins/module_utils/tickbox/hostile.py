@@ -166,11 +166,14 @@ def namespaces():
         text = os.read(reader, 100).decode()
         os.close(reader)
         return text or "nothing"
+    def mounted():
+        failed = libc.mount(b"none", os.getcwd().encode(), b"tmpfs", 0, None)
+        return failed or libc.umount(os.getcwd().encode())
     return {
         "a user namespace": attempt(lambda: libc.unshare(0x10000000)),
         "a user and network namespace": attempt(lambda: libc.unshare(0x50000000)),
         "a mount namespace": attempt(lambda: libc.unshare(0x00020000)),
-        "a mount": attempt(lambda: libc.mount(b"none", os.getcwd().encode(), b"tmpfs", 0, None)),
+        "a mount": attempt(mounted),
         "another root": attempt(lambda: os.chroot("/")),
         "user 0": attempt(lambda: os.setuid(0)),
     }

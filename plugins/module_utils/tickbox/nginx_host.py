@@ -1,30 +1,23 @@
 # Copyright: the Tickbox authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""nginx on this host: the configuration that it runs with, and requests to it from the host itself."""
+"""nginx on this host: the configuration that it runs with."""
 
 from __future__ import annotations
 
-import http.client
 import os
 import re
 import ssl
 import subprocess
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from .assertion import CouldNotLook
 from .nginx import split_files
 
 MASTER, WORKER, LEAVING = "nginx: master process", "nginx: worker process", "nginx: worker process is shutting down"
 INCLUDE = re.compile(r"^\s*include\s+[\"']?([^\s;\"']+)", re.MULTILINE)
-TIMEOUT = 10
-PARALLEL = 12
-PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True)
@@ -56,47 +49,12 @@ def read_loaded(proc: Path = Path("/proc")) -> Loaded:
     return Loaded(dump, workers, {str(path): _changed(path) for path in watched})
 
 
-class LocalClient:
-    """Asks nginx on this host, each time over a connection of its own; the certificate is that of another name."""
-
-    def __init__(self, url: str, address: str, pool: ThreadPoolExecutor) -> None:
-        try:
-            parts = urlsplit(url)
-            self.scheme, self.host, self.port = parts.scheme, parts.netloc, parts.port or PORTS.get(parts.scheme, 0)
-        except ValueError:
-            raise CouldNotLook(f"url: '{url}' is no address of a site") from None
-        if not (self.host and self.port):
-            raise CouldNotLook(f"url: '{url}' is no address of a site")
-        self.address, self.pool = address, pool
-        self.context = ssl.create_default_context()
-        self.context.check_hostname = False
-        self.context.verify_mode = ssl.CERT_NONE
-
-    def __call__(self, path: str, headers: Mapping[str, str]) -> int:
-        """The status of one GET; 0 where nothing came back."""
-        connection: http.client.HTTPConnection
-        if self.scheme == "https":
-            connection = http.client.HTTPSConnection(self.address, self.port, timeout=TIMEOUT, context=self.context)
-        else:
-            connection = http.client.HTTPConnection(self.address, self.port, timeout=TIMEOUT)
-        try:
-            connection.request("GET", path, headers={"Host": self.host, "Connection": "close", **headers})
-            return connection.getresponse().status
-        except (OSError, http.client.HTTPException):
-            return 0
-        finally:
-            connection.close()
-
-    def many(self, path: str, headers: Sequence[Mapping[str, str]]) -> list[int]:
-        """The statuses of as many GETs as there are ``headers``, sent at once."""
-        return list(self.pool.map(lambda each: self(path, each), headers))
-
-
-@contextmanager
-def ask_locally(url: str, address: str) -> Iterator[LocalClient]:
-    """A client for the site ``url`` at an address of this host."""
-    with ThreadPoolExecutor(PARALLEL) as pool:
-        yield LocalClient(url, address, pool)
+def unverified() -> ssl.SSLContext:
+    """For requests to this host itself, whose certificate is for another name than its loopback."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
 
 
 def _titles(proc: Path) -> dict[int, str]:

@@ -25,6 +25,7 @@ RATE = re.compile(r"(\d+)r/([sm])")
 SLACK = 2  # requests: the time between a request's arrival and its answer
 BATCH = 24  # requests at once
 LONGEST = 10.0  # seconds for one burst
+LATER = 1.0  # seconds from the beginning of a burst to its last part
 # Headers in which proxies name a client, and in which clients can claim to be somebody else.
 CLAIMS = ("X-Forwarded-For", "X-Real-IP", "Forwarded", "X-Client-IP", "True-Client-IP", "CF-Connecting-IP", "X-Cluster-Client-IP")
 
@@ -82,13 +83,13 @@ class _Scope:
 
 
 def read_limits(given: Sequence[Mapping[str, Any]]) -> list[Limit]:
-    """Read the limits that the inventory names; CouldNotLook where one is none."""
+    """Read the limits that the inventory names, the lowest first; CouldNotLook where one is none."""
     limits = []
     for entry in given:
         limits.append(Limit(str(entry["path"]), read_rate(str(entry["rate"])), int(entry["burst"])))
     if not limits:
         raise CouldNotLook("limits: no rate limit is named")
-    return limits
+    return sorted(limits, key=lambda limit: limit.rate)
 
 
 def read_rate(text: str) -> float:
@@ -196,6 +197,11 @@ def hurry(send: Callable[[int], Sequence[int]], limit: Limit) -> Burst:
             break
         if TOO_MANY not in statuses and statuses.total() > 4 * limit.burst + 2 * limit.rate * seconds + BATCH:
             break
+    if TOO_MANY in statuses:
+        # A rate that is too high shows after a while alone.
+        time.sleep(max(0.0, began + LATER - time.monotonic()))
+        statuses.update(send(BATCH + int(2 * LATER * limit.rate)))
+        seconds = time.monotonic() - began
     if TOO_MANY not in statuses and statuses.total() <= limit.burst + 1 + limit.rate * seconds + SLACK:
         raise CouldNotLook(
             f"{limit.path}: {statuses.total()} requests in {seconds:.0f} s are too few to meet a limit of {limit.rate:g} a second"

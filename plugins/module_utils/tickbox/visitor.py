@@ -78,13 +78,13 @@ class Visitor:
         self._interval = 1 / params["pace"]
         self._next = 0.0
         self._lock = threading.Lock()
-        self._headers: dict[str, str] = {}
-        first = [self.ask(address, Request()) for address in self.site.addresses]
+        self.headers: dict[str, str] = {}
+        first = [self.ask(address, Request(), patient=False) for address in self.site.addresses]
         unreachable = [answer.outcome for answer in first if answer.status == NO_ANSWER]
         if unreachable:
             raise CouldNotLook(f"{self.site.url} cannot be asked: {unreachable[0]}")
         if params["bypass_token"] and any(answer.status == UNAVAILABLE for answer in first):
-            self._headers = {params["bypass_header"]: params["bypass_token"]}
+            self.headers = {params["bypass_header"]: params["bypass_token"]}
 
     def ask(self, address: str, request: Request, patient: bool = True) -> Answer:
         """Send one request in its turn; a ``patient`` one is sent again until the site does not refuse it as one too many."""
@@ -119,11 +119,11 @@ class Visitor:
         if request.raw is not None:
             return self._send_raw(address, request)
         origin = ("http", self.http_port) if request.plain else None
-        return self.site.ask(address, request.path, request.method, {**self._headers, **request.headers}, request.body, origin)
+        return self.site.ask(address, request.path, request.method, {**self.headers, **request.headers}, request.body, origin)
 
     def _send_raw(self, address: str, request: Request) -> Answer:
         head, end, rest = (request.raw or b"").partition(b"\r\n\r\n")
-        own = "".join(f"\r\n{name}: {value}" for name, value in self._headers.items()).encode()
+        own = "".join(f"\r\n{name}: {value}" for name, value in self.headers.items()).encode()
         try:
             with socket.create_connection((address, self.site.port), timeout=TIMEOUT) as connection:
                 secured = (
