@@ -31,6 +31,8 @@ def serving(respond: Respond, tls: ssl.SSLContext | None = None) -> Iterator[int
     """Serve ``respond(method, path, headers)`` and yield the port."""
 
     class Handler(BaseHTTPRequestHandler):
+        server_version, sys_version = "test", ""
+
         def answer(self) -> None:
             length = int(self.headers.get("Content-Length", 0))
             self.rfile.read(length if length < LARGEST else 0)

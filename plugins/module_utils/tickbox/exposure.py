@@ -65,8 +65,8 @@ SECRETS = {
     "a key of Google": re.compile(r"\bAIza[\w-]{35}\b"),
     "a key of an AI service": re.compile(r"\bsk-(ant-|proj-)?[\w-]{32,}"),
     "a key of SendGrid": re.compile(r"\bSG\.[\w-]{16,}\.[\w-]{16,}"),
-    "a JSON web token": re.compile(r"\beyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,}"),
-    "an address with a password": re.compile(r"\b(postgres(ql)?|mysql|rediss?|mongodb|amqps?|https?)(\+\w+)?://[^\s:/@\"'`$]+:[^\s@\"'`$]{4,}@\w"),
+    "a JSON web token": re.compile(r"\beyJ[\w-]{6,}\.eyJ[\w-]{6,}\.[\w-]{6,}"),
+    "an address with a password": re.compile(r"\b(postgres(ql)?|mysql|rediss?|mongodb|amqps?|https?)(\+\w+)?://[^\s:/@\"'`$]*:[^\s@\"'`$]{4,}@\w"),
     "a password in code": re.compile(
         r"\b(secret_?key|api_?key|client_?secret|access_?token|auth_?token|db_?password|private_?key)[\"']?\s*[:=]\s*[\"'`]"
         r"(?=[^\"'`]*\d)[A-Za-z0-9+/_=.-]{16,}[\"'`]",
