@@ -12,7 +12,7 @@ description:
   - Asks every operation of the OpenAPI document, O(routes), what their pages refer to, and what is answered with an error, at each
     address, as a visitor who is not logged in and no faster than O(pace). Changes nothing.
   - C(pre.security.csp) is ticked when each answer has an enforced policy that allows scripts from named origins alone, and sets
-    C(object-src), C(base-uri) and C(frame-ancestors).
+    C(object-src), C(base-uri) and C(frame-ancestors); and in O(browser) no script that is put into a page runs.
   - C(pre.security.cors) is ticked when O(origins) are allowed to read O(cors_path), and to send what needs a preflight, while
     foreign origins, C(null) and such as look alike are allowed nowhere.
   - C(post.security.headers) is ticked when each answer has each of O(headers), and each of O(statuses) was among the answers.
@@ -51,6 +51,10 @@ options:
     description: Port without TLS; 0 where there is none.
     type: int
     default: 80
+  browser:
+    description: Chromium, in which scripts are put into pages of the site for C(pre.security.csp).
+    type: path
+    default: /usr/bin/chromium
   openapi_path:
     description: Where the site serves its OpenAPI document; empty where it has none.
     type: str
@@ -109,7 +113,7 @@ options:
     description: Return the assertions without failing.
     type: bool
     default: false
-requirements: [httpx on the controller]
+requirements: [httpx, playwright and chromium on the controller]
 attributes:
   check_mode:
     support: full
@@ -140,13 +144,15 @@ from functools import cached_property
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-from ansible.module_utils.tickbox import cors, csp, routes, security_headers
-from ansible.module_utils.tickbox.assertion import Verdict, examine, exit_with
+from ansible.module_utils.tickbox import cors, csp, injection, routes, security_headers
+from ansible.module_utils.tickbox.answers import HTTP_OK
+from ansible.module_utils.tickbox.assertion import PASSED, Verdict, all_of, examine, exit_with
 from ansible.module_utils.tickbox.operations import Operation
 from ansible.module_utils.tickbox.site import HTTPX
 from ansible.module_utils.tickbox.visitor import VISITOR_SPEC, Request, Seen, Visitor, refuse_unseen
 
 CSP, CORS, HEADERS = "pre.security.csp", "pre.security.cors", "post.security.headers"
+NOT_FOUND = 404
 # A cookie that no session has: with it a request is one with credentials.
 COOKIE = {"Cookie": "session=tickbox-none"}
 
@@ -175,7 +181,22 @@ class Look:
         return seen
 
     def csp(self) -> Verdict:
-        return csp.judge_policies(self.seen)
+        by_headers = csp.judge_policies(self.seen)
+        if by_headers.status != PASSED:
+            return by_headers
+        pages = [one for one in self.seen if one.request.method == "GET" and "html" in one.answer.headers.get("content-type", "")]
+        good = [one.request.path for one in pages if one.answer.status == HTTP_OK]
+        wrong = [one.request.path for one in pages if one.answer.status == NOT_FOUND and not one.request.plain]
+        site = self.visitor.site
+        return all_of(
+            by_headers,
+            *(
+                injection.judge_injected(
+                    injection.inject(self.params["browser"], site.url, address, [*good[:1], *wrong[:1]], self.visitor.headers)
+                )
+                for address in site.addresses
+            ),
+        )
 
     def cors(self) -> Verdict:
         allowed, path, method = self.params["origins"], self.params["cors_path"], self.params["cors_method"].upper()
@@ -235,6 +256,7 @@ def main() -> None:
             "items": {"type": "list", "elements": "str", "choices": [CSP, CORS, HEADERS], "default": [CSP, CORS, HEADERS]},
             **VISITOR_SPEC,
             "http_port": {"type": "int", "default": 80},
+            "browser": {"type": "path", "default": "/usr/bin/chromium"},
             "openapi_path": {"type": "str", "default": "/openapi.json"},
             "routes": {"type": "list", "elements": "str", "default": ["/"]},
             "origins": {"type": "list", "elements": "str", "default": []},

@@ -111,7 +111,7 @@ def test_paths_that_are_a_part_of_the_site(run_module: Run) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "-----BEGIN RSA PRIVATE KEY-----", "-----BEGIN PRIVATE KEY-----", "ghp_" + "a1" * 18, "glpat-" + "a" * 20, "xoxb-1234567890-ab",
+        "-----BEGIN RSA PRIVATE KEY-----", "ghp_" + "a1" * 18, "glpat-" + "a" * 20, "xoxb-1234567890-ab",
         "sk_live_" + "a1" * 12, "AIza" + "a" * 35, "redis://:secretpass@host", "eyJhbGciOiJI.eyJzdWIiOiIx.c2lnbmF0dXJl",
         'apiKey: "a1b2c3d4e5f6a7b8c9"', "SECRET_KEY='0123456789abcdef0123'",
     ],

@@ -147,7 +147,8 @@ class TestProcess:
         (folder / "stat").write_text(f"{pid} (nginx: x) S {parent} {'0 ' * 17}{ticks} 0")
         return folder
 
-    def look(self, tmp_path: Path, files: Path, started: float, code: int = 0, **titles: str) -> Any:
+    def look(self, tmp_path: Path, files: Path, started: float, code: int = 0, titles: dict[str, str] | None = None) -> Any:
+        titles = titles or {}
         program = tmp_path / "nginx.sh"
         shown = "".join(f"echo '# configuration file {path}:'; cat {path}; echo\n" for path in sorted(files.rglob("*.conf")))
         program.write_text(f"#!/bin/sh\necho 'nginx: [emerg] broken' >&2\n{shown}exit {code}\n")
@@ -171,12 +172,12 @@ class TestProcess:
         assert (seen.status, "nginx.conf" in seen.summary) == ("failed", True)
 
     def test_no_worker_is_refused(self, tmp_path: Path, files: Path) -> None:
-        assert self.look(tmp_path, files, time.time() + 5, worker="sleep 1").status == "failed"
+        assert self.look(tmp_path, files, time.time() + 5, titles={"worker": "sleep 1"}).status == "failed"
 
     @pytest.mark.parametrize("titles", [{"master": "sleep 1"}, {"other": "nginx: master process nginx"}])
     def test_no_nginx_or_two_is_unverifiable(self, tmp_path: Path, files: Path, titles: dict[str, str]) -> None:
         with pytest.raises(CouldNotLook, match="master processes run here, not 1"):
-            self.look(tmp_path, files, time.time() + 5, **titles)
+            self.look(tmp_path, files, time.time() + 5, titles=titles)
 
     def test_a_broken_configuration_is_unverifiable(self, tmp_path: Path, files: Path) -> None:
         with pytest.raises(CouldNotLook, match=r"does not accept its own configuration: nginx: .emerg. broken"):
@@ -259,6 +260,10 @@ def test_what_cannot_be_met_is_unverifiable(run_module: Run, arguments: dict[str
 
 
 def test_a_machine_too_slow_for_the_limit_is_unverifiable(monkeypatch: pytest.MonkeyPatch) -> None:
+    def slow(count: int) -> list[int]:
+        time.sleep(0.2)
+        return [200] * count
+
     monkeypatch.setattr(rate_limit, "LONGEST", 0.1)
     with pytest.raises(CouldNotLook, match="too few to meet a limit"):
-        rate_limit.hurry(lambda count: time.sleep(0.2) or [200] * count, rate_limit.Limit("/", 1000, 60))
+        rate_limit.hurry(slow, rate_limit.Limit("/", 1000, 60))

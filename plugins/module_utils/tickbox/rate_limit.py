@@ -23,7 +23,7 @@ ENTERS = (*PASSES, "try_files", "rewrite", "error_page", "auth_request", "mirror
 INSIDE = ("if", "limit_except")  # blocks that inherit the limits of their location
 RATE = re.compile(r"(\d+)r/([sm])")
 SLACK = 2  # requests: the time between a request's arrival and its answer
-BATCH = 24  # requests at once
+BATCH = 64  # requests at once
 LONGEST = 10.0  # seconds for one burst
 LATER = 1.0  # seconds from the beginning of a burst to its last part
 # Headers in which proxies name a client, and in which clients can claim to be somebody else.
