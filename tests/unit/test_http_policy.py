@@ -8,6 +8,7 @@ import pytest
 from ansible.module_utils.tickbox.assertion import CouldNotLook
 from ansible.module_utils.tickbox.cors import strangers
 from ansible.module_utils.tickbox.csp import parse_policies, policy_problems
+from ansible.module_utils.tickbox.injection import CANARIES, Injected, judge_injected
 from ansible.module_utils.tickbox.operations import ABSENT_ID, read_operations
 from ansible.module_utils.tickbox.visitor import references
 from hypothesis import given, settings
@@ -287,3 +288,21 @@ def test_references_of_a_page() -> None:
         '<script src="/a.js?v=1"></script><link href=b.css><a href="#x"><img src="https://else.example/c.png"><a href="http://[">'
     )
     assert references(page, "/folder/") == ["/a.js?v=1", "/folder/b.css", "/folder/"]
+
+
+def injected(ran: set[str], without: set[str] | None = None, framed: bool = False) -> Injected:
+    return Injected("/", frozenset(ran), frozenset(CANARIES) if without is None else frozenset(without), framed)
+
+
+def test_what_runs_in_a_browser() -> None:
+    assert judge_injected([injected(set())]).status == "passed"
+    seen = judge_injected([injected({"inline"})])
+    assert (seen.status, "ran (inline)" in seen.summary) == ("failed", True)
+    assert judge_injected([injected(set(), framed=True)]).status == "failed"
+    for pages in ([], [injected(set(), without=set())]):
+        with pytest.raises(CouldNotLook):
+            judge_injected(pages)
+
+
+def test_without_a_browser_nothing_is_shown(run_module: Run) -> None:
+    assert check(run_module, shop, "pre.security.csp", browser="/absent")["status"] == "unverifiable"

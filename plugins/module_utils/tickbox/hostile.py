@@ -85,8 +85,10 @@ def connections():
     return found
 @probe
 def places():
+    # The host's root may be mounted somewhere else.
+    roots = ["", *("/" + entry for entry in os.listdir("/"))]
     found = {}
-    for path in given["places"]:
+    for path in [root + place for root in roots for place in given["places"]]:
         try:
             os.lstat(path)
             found[path] = "seen"

@@ -185,4 +185,5 @@ def _number(value: Any) -> int:
 
 def _evidence(survey: Mapping[str, Any]) -> dict[str, Any]:
     """The survey without the values of the environment."""
-    return {**survey, "environment": sorted(survey["environment"])}
+    places = {path: how for path, how in survey["places"].items() if how != "ENOENT"}
+    return {**survey, "environment": sorted(survey["environment"]), "places": places}
