@@ -98,18 +98,18 @@ def inject(program: str, url: str, address: str, paths: Sequence[str], headers: 
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=program, args=switches)
             try:
-                return [_look(browser, url.rstrip("/"), path, headers) for path in paths]
+                return [_look(browser, url.rstrip("/"), place, path, headers) for path in paths]
             finally:
                 browser.close()
     except BrowserError as error:
         raise CouldNotLook(f"the browser {program} could not look: {str(error).strip().splitlines()[0][:300]}") from None
 
 
-def _look(browser: Browser, base: str, path: str, headers: Mapping[str, str]) -> Injected:
+def _look(browser: Browser, base: str, place: str, path: str, headers: Mapping[str, str]) -> Injected:
     return Injected(
         path=path,
-        ran=_ran(browser, base, path, headers, policies=True),
-        ran_without=_ran(browser, base, path, headers, policies=False),
+        ran=_ran(browser, base, place, path, headers, policies=True),
+        ran_without=_ran(browser, base, place, path, headers, policies=False),
         framed=_framed(browser, base, path, headers),
     )
 
@@ -120,7 +120,7 @@ def _open(browser: Browser, headers: Mapping[str, str]) -> Page:
     return context.new_page()
 
 
-def _ran(browser: Browser, base: str, path: str, headers: Mapping[str, str], policies: bool) -> frozenset[str]:
+def _ran(browser: Browser, base: str, place: str, path: str, headers: Mapping[str, str], policies: bool) -> frozenset[str]:
     page = _open(browser, headers)
 
     def answer(route: Route) -> None:
@@ -129,7 +129,11 @@ def _ran(browser: Browser, base: str, path: str, headers: Mapping[str, str], pol
         if script is not None:
             route.fulfill(status=200, content_type="text/javascript", body=script)
         elif route.request.is_navigation_request() and route.request.frame == page.main_frame:
-            response = route.fetch()
+            # Playwright fetches by itself, without the browser's switches for names.
+            parts = urlsplit(target)
+            port = f":{parts.port}" if parts.port else ""
+            address = f"{parts.scheme}://{place}{port}{parts.path}"
+            response = route.fetch(url=address, headers={**route.request.headers, "host": parts.netloc})
             kept = {name: value for name, value in response.headers.items() if policies or name.lower() not in POLICIES}
             kept.pop("content-length", None)
             kept.pop("content-encoding", None)
