@@ -186,7 +186,7 @@ class Visit:
 
     def _failed(self, step: Step, given: Mapping[str, Any], seen: str) -> StepFailed:
         target = str(given.get("at") or given.get("into") or given.get("path") or given.get("key") or "")[:80]
-        return StepFailed(self.values.mask(f"{step.kind} {target}: {seen}"), step.where)
+        return StepFailed(self.values.mask(f"{f'{step.kind} {target}'.strip()}: {seen}"), step.where)
 
     def _on_console(self, message: ConsoleMessage) -> None:
         if message.type in ("error", "warning"):
