@@ -11,10 +11,10 @@ short_description: Whether an application's pages do in a real browser what its 
 description:
   - Takes the journeys of O(journeys) with Chromium, in fresh profiles, as a visitor does. The module changes nothing itself; what a
     journey asks of the site, such as to save something and to delete it again, is done by the site.
-  - C(post.functionality.examples_load) is ticked when each example opens, shows a content of its own, and the browser complains of
-    nothing and misses nothing.
-  - C(post.functionality.code_execution) is ticked when programs with figures of this run give the right output, error and exit code,
-    and an endless one is stopped, not too early.
+  - C(post.functionality.examples_load) is ticked when each example opens and shows a content of its own, and the browser
+    complains of nothing and misses nothing.
+  - C(post.functionality.code_execution) is ticked when programs with figures of this run give the right output, error and exit
+    code, and an endless one is stopped, not too early.
   - C(post.functionality.editor) is ticked when the editor takes text, tells kinds of tokens apart, and its workers answer.
   - C(post.functionality.local_storage) is ticked when edited code is there after a reload and in a new tab, and not in a fresh
     profile.
@@ -22,12 +22,12 @@ description:
     there before, and no control is there that the journey does not name.
   - C(post.functionality.error_handling) is ticked when bad code, status 429 and a stopped backend show a message and no trace, and
     the page recovers. The last two are played to the page by the browser; the site is not asked.
-  - C(post.performance.page_load) is ticked when the medians of several cold and warm loads are within their budgets. A round over
-    budget is taken again, twice at most; what slows the site slows each round.
-  - C(pre.security.output_sanitization) is ticked when stored canaries are shown as text and none runs or becomes an element, without
-    the help of the site's Content-Security-Policy.
-  - C(post.monitoring.dashboard) is ticked when the dashboard is closed to whoever has no login, and each panel's query returns figures
-    of this moment.
+  - C(post.performance.page_load) is ticked when the medians of several cold and warm loads are within their budgets. A round that a
+    busy machine may have slowed is taken again, twice at most; what slows the site slows each round.
+  - C(pre.security.output_sanitization) is ticked when stored canaries are shown as text and none runs or becomes an element,
+    without the help of the site's Content-Security-Policy.
+  - C(post.monitoring.dashboard) is ticked when the dashboard is closed to whoever has no login, and each panel's query returns
+    figures of this moment.
   - A journey that failed while the site answered with status 429 is taken again after a pause.
   - Certificates are verified. The CAs of O(ca_path) are trusted in the browser's own home, which is removed with it.
   - Runs on the controller.
@@ -157,7 +157,7 @@ assertions:
 """
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -200,12 +200,12 @@ async def look(params: dict[str, Any]) -> dict[str, dict[str, Any]]:
     ) as browser:
         tours = Tours(browser, params["journeys"], params["secrets"])
 
-        def journey(item: str) -> Awaitable[Verdict]:
+        async def journey(item: str) -> Verdict:
             if item != DASHBOARD:
-                return tours.take(item.rsplit(".", 1)[-1])
+                return await tours.take(item.rsplit(".", 1)[-1])
             given = params["dashboard"]
             site = Site(given["url"], ca_path=params["ca_path"])
-            return look_at_dashboard(replace(browser, base=base_of(given["url"]), headers={}), site, given)
+            return await look_at_dashboard(replace(browser, base=base_of(given["url"]), headers={}), site, given)
 
         async def take(line: tuple[str, ...]) -> None:
             for item in line:
@@ -217,7 +217,7 @@ async def look(params: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return seen
 
 
-async def assertion(item: str, journey: Any) -> dict[str, Any]:
+async def assertion(item: str, journey: Callable[[str], Awaitable[Verdict]]) -> dict[str, Any]:
     """The assertion for ``item``, with the times of its own look."""
     started = datetime.now(UTC).isoformat(timespec="milliseconds")
     outcome: Verdict | Exception

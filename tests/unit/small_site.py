@@ -102,25 +102,26 @@ def application(
     def respond(method: str, path: str, headers: Mapping[str, str]) -> Reply:
         parts = urlsplit(path)
         query = {name: values[0] for name, values in parse_qs(parts.query, keep_blank_values=True).items()}
-        if other := instead(parts.path, query):
-            return other
+        return instead(parts.path, query) or own(method, parts.path, query)
+
+    def own(method: str, path: str, query: Mapping[str, str]) -> Reply:
         json = {"Content-Type": "application/json"}
         kept = {"Cache-Control": "public, max-age=3600"}
-        if parts.path == "/":
+        if path == "/":
             return 200, {"Content-Type": "text/html; charset=utf-8"}, page
-        if parts.path == "/worker.js":
+        if path == "/worker.js":
             return 200, {"Content-Type": "text/javascript", **kept}, worker
-        if parts.path.startswith("/examples/") and parts.path[10:] in EXAMPLES:
-            title, code = EXAMPLES[parts.path[10:]]
+        if path.startswith("/examples/") and path[10:] in EXAMPLES:
+            title, code = EXAMPLES[path[10:]]
             return 200, json, f'{{"title": "{title}", "code": "{code}"}}'
-        if parts.path == "/run":
+        if path == "/run":
             output, status = outcome(query["code"], endless)
             return 200, json, f'{{"output": {json_text(output)}, "status": "{status}"}}'
-        if parts.path == "/saved":
+        if path == "/saved":
             if method == "POST":
                 saved.append(query["text"])
             return 200, json, f"[{', '.join(json_text(text) for text in saved)}]"
-        return 404, {}, f"there is no {unquote(parts.path)}"
+        return 404, {}, f"there is no {unquote(path)}"
 
     return respond
 
@@ -210,7 +211,12 @@ JOURNEYS: dict[str, Any] = {
                 "start": [{"do": "start"}],
                 "known": ["#save"],
                 "controls": [
-                    {"name": "example", "find": "#examples a", "each": True, "effect": [{"sees": {"at": "#title", "text": "<<text>>"}}]},
+                    {
+                        "name": "example",
+                        "find": "#examples a",
+                        "each": True,
+                        "effect": [{"sees": {"at": "#title", "text": "<<text>>"}}],
+                    },
                     {
                         "name": "code",
                         "find": "#code",
@@ -235,7 +241,11 @@ JOURNEYS: dict[str, Any] = {
                 "name": "a program that fails",
                 "kind": "bad code",
                 "steps": program("fail 2 * 3"),
-                "recovers": [*program("3 * 4"), {"sees": {"at": "#message", "state": "hidden"}}, {"sees": {"at": "#stdout", "text": "12"}}],
+                "recovers": [
+                    *program("3 * 4"),
+                    {"sees": {"at": "#message", "state": "hidden"}},
+                    {"sees": {"at": "#stdout", "text": "12"}},
+                ],
             },
             simulated("limited", "too many requests", "too often", status=429, body="slowly"),
             simulated("no connection", "backend stopped", "no connection", refused=True),
@@ -257,7 +267,12 @@ JOURNEYS: dict[str, Any] = {
             {"name": "output", "steps": [*program("say <<canary>>"), {"sees": {"at": "#stdout", "contains": "<<marker>>"}}]},
             {
                 "name": "saved",
-                "steps": [{"click": "#save"}, {"sees": {"at": "#saved", "contains": "<<marker>>"}}, {"reload": None}, {"do": "start"}],
+                "steps": [
+                    {"click": "#save"},
+                    {"sees": {"at": "#saved", "contains": "<<marker>>"}},
+                    {"reload": None},
+                    {"do": "start"},
+                ],
             },
         ],
     },

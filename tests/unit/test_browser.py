@@ -73,7 +73,7 @@ CASES: list[tuple[str, str, Respond, str, dict[str, Any]]] = [
     ("code_execution", "no time-out", application(endless=90), "time-out: sees #status: it says '', not 'stopped'", {}),
     ("code_execution", "stopped at once", application(endless=0), "before the 99 s that it may take", PATIENT),
     ("code_execution", "errors are not told", page("outcome.status;", 'outcome.status && "finished";'), "not 'failed'", {}),
-    ("code_execution", "the exit code is lost", page("outcome.status;", 'outcome.status.slice(0, 9);'), "sums, exit: ", {}),
+    ("code_execution", "the exit code is lost", page("outcome.status;", "outcome.status.slice(0, 9);"), "sums, exit: ", {}),
     ("code_execution", "nothing runs", answer("/run", 503, {}, ""), "sums, output: sees #stdout", {}),
     ("editor", "worker missing", answer("/worker.js", 404, {}, ""), "sees #checked: it is not shown", {}),
     ("editor", "worker does nothing", application(worker=""), "sees #checked: it is not shown", {}),
@@ -92,7 +92,13 @@ CASES: list[tuple[str, str, Respond, str, dict[str, Any]]] = [
         {},
     ),
     ("editor", "worker hangs later", application(worker="onmessage = (e) => { postMessage(e.data); for (;;); };"), "worker ", {}),
-    ("editor", "no colours", page('/^\\d/.test(word) ? "number" : /^\\w/.test(word) ? "word" : "rest"', '"plain"'), "tells too", {}),
+    (
+        "editor",
+        "no colours",
+        page('/^\\d/.test(word) ? "number" : /^\\w/.test(word) ? "word" : "rest"', '"plain"'),
+        "tells too",
+        {},
+    ),
     ("editor", "read-only", page('<textarea id="code">', '<textarea id="code" readonly>'), "sees #checked: it says", {}),
     ("local_storage", "nothing stored", page('localStorage.setItem(location.hash, at("code").value);', ""), "after a reload: ", {}),
     ("local_storage", "kept for the tab", application(PAGE.replace("localStorage", "sessionStorage")), "in a new tab: ", {}),
@@ -100,8 +106,10 @@ CASES: list[tuple[str, str, Respond, str, dict[str, Any]]] = [
         "local_storage",
         "kept on the server",
         application(
-            PAGE.replace('localStorage.setItem(location.hash, at("code").value)', 'void fetch("/saved?text=" + at("code").value, { method: "POST" })')
-            .replace("localStorage.getItem(location.hash)", '(await (await fetch("/saved")).json()).at(-1)')
+            PAGE.replace(
+                'localStorage.setItem(location.hash, at("code").value)',
+                'void fetch("/saved?text=" + at("code").value, { method: "POST" })',
+            ).replace("localStorage.getItem(location.hash)", '(await (await fetch("/saved")).json()).at(-1)')
         ),
         "in a fresh profile: ",
         {},
@@ -110,20 +118,62 @@ CASES: list[tuple[str, str, Respond, str, dict[str, Any]]] = [
     ("controls", "a link leads nowhere", page('"#two"', '"#"'), "example 'Second': sees #title", {}),
     ("controls", "a button is gone", page('<button id="clear">', '<button id="clear" hidden>'), "Clear: it is not on the page", {}),
     ("controls", "a button is covered", page("<h1>", '<div style="position:fixed;inset:0"></div><h1>'), "it cannot be pressed", {}),
-    ("controls", "copies nothing", page("navigator.clipboard.writeText", "String"), "Copy: copied: the clipboard does not hold", {}),
+    (
+        "controls",
+        "copies nothing",
+        page("navigator.clipboard.writeText", "String"),
+        "Copy: copied: the clipboard does not hold",
+        {},
+    ),
     ("controls", "a new button", page("<h1>", "<button>New</button><h1>"), "does not name button 'New'", {}),
     ("controls", "a new link", page("<h1>", '<a href="/">Shop</a><h1>'), "does not name a 'Shop'", {}),
     ("controls", "a new field", page("<h1>", '<input name="mail"><h1>'), "does not name input 'mail'", {}),
     ("controls", "something like a button", page("<h1>", "<b role=button>More</b><h1>"), "does not name b 'More'", {}),
-    ("controls", "a late button", page('at("code").value = "";', 'at("code").value = ""; document.body.append(document.createElement("button"), "x");'), "does not name button", {}),
+    (
+        "controls",
+        "a late button",
+        page('at("code").value = "";', 'at("code").value = ""; at("saved").innerHTML = "<button>";'),
+        "does not name button",
+        {},
+    ),
     ("controls", "a second of a kind", page("<h1>", '<button id="run">Run</button><h1>'), "Run: 2 are on the page", {}),
     ("error_handling", "no message for 429", page('answer.status === 429 ? "too often" : "not available"', '""'), "limited: ", {}),
-    ("error_handling", "no message without connection", page('catch { say("no connection"); return; }', "catch { return; }"), "no connection: ", {}),
-    ("error_handling", "a trace is shown", page('"not available");', f'"not available {TRACE}");'), f"gone: the page shows '{TRACE[6:]}'", {}),
-    ("error_handling", "the answer itself is shown", page('"not available");', '"not available " + await answer.text());'), "shows 'Traceback", {}),
+    (
+        "error_handling",
+        "no message without connection",
+        page('catch { say("no connection"); return; }', "catch { return; }"),
+        "no connection: ",
+        {},
+    ),
+    (
+        "error_handling",
+        "a trace is shown",
+        page('"not available");', f'"not available {TRACE}");'),
+        f"gone: the page shows '{TRACE[6:]}'",
+        {},
+    ),
+    (
+        "error_handling",
+        "the answer itself is shown",
+        page('"not available");', '"not available " + await answer.text());'),
+        "shows 'Traceback",
+        {},
+    ),
     ("error_handling", "a path is shown", page('say("the program failed")', 'say("failed in /srv/lab")'), "shows '/srv/'", {}),
-    ("error_handling", "a blank page", page('"not available");', '"not available"); setTimeout(() => document.body.remove());'), "gone: ", {}),
-    ("error_handling", "stays off", page('catch { say("no connection");', 'catch { say("no connection"); at("run").disabled = true;'), "does not recover", {}),
+    (
+        "error_handling",
+        "a blank page",
+        page('"not available");', '"not available"); setTimeout(() => document.body.remove());'),
+        "gone: ",
+        {},
+    ),
+    (
+        "error_handling",
+        "stays off",
+        page('catch { say("no connection");', 'catch { say("no connection"); at("run").disabled = true;'),
+        "does not recover",
+        {},
+    ),
     ("error_handling", "the message stays", page('at("message").hidden = true;', ""), "does not recover", {}),
     ("error_handling", "bad code is not told", page('say("the program failed")', "0"), "a program that fails: sees #message", {}),
     ("page_load", "a delay", DELAYED, "cold load: first byte ", SHORT),
@@ -132,14 +182,50 @@ CASES: list[tuple[str, str, Respond, str, dict[str, Any]]] = [
     ("page_load", "an empty page", page("<h1>Lab</h1>", "<style>body * {visibility: hidden}</style>"), "is not shown", {}),
     ("page_load", "part of it is missing", answer("/worker.js", 404, {}, ""), "GET /worker.js: status 404", {}),
     ("output_sanitization", "text as markup", page(TEXT, "item.innerHTML = text;"), "an image became an element <img>, ran", {}),
-    ("output_sanitization", "output as markup", page('at("stdout").textContent = outcome.output', 'at("stdout").innerHTML = outcome.output'), "a drawing became an element", {}),
-    ("output_sanitization", "in an attribute", page(TEXT, 'item.innerHTML = `<b title="${text.replaceAll("<", "&lt;")}">x</b>`;'), "became an element <b>", {}),
-    ("output_sanitization", "unescaped twice", page(TEXT, 'item.innerHTML = text.replaceAll("<", "&lt;"); item.innerHTML = item.textContent;'), "an escaped element", {}),
-    ("output_sanitization", "evaluated", page(TEXT, "item.textContent = text.replace(/\\{\\{ (\\d+) \\* (\\d+) \\}\\}/, (_, a, b) => a * b);"), "a template was computed", {}),
-    ("output_sanitization", "a link", page(TEXT, 'item.innerHTML = `<a href="${text.match(/javascript:[^)]*/)}">x</a>`;'), "a link became a link", {}),
-    ("output_sanitization", "for a moment", page(TEXT, 'item.innerHTML = text; document.body.append(item); item.textContent = "";'), "an image ran", {}),
+    (
+        "output_sanitization",
+        "output as markup",
+        page('at("stdout").textContent = outcome.output', 'at("stdout").innerHTML = outcome.output'),
+        "a drawing became an element",
+        {},
+    ),
+    (
+        "output_sanitization",
+        "in an attribute",
+        page(TEXT, 'item.innerHTML = `<b title="${text.replaceAll("<", "&lt;")}">x</b>`;'),
+        "became an element <b>",
+        {},
+    ),
+    (
+        "output_sanitization",
+        "unescaped twice",
+        page(TEXT, 'item.innerHTML = text.replaceAll("<", "&lt;"); item.innerHTML = item.textContent;'),
+        "an escaped element",
+        {},
+    ),
+    (
+        "output_sanitization",
+        "evaluated",
+        page(TEXT, "item.textContent = text.replace(/\\{\\{ (\\d+) \\* (\\d+) \\}\\}/, (_, a, b) => a * b);"),
+        "a template was computed",
+        {},
+    ),
+    (
+        "output_sanitization",
+        "a link",
+        page(TEXT, 'item.innerHTML = `<a href="${text.match(/javascript:[^)]*/)}">x</a>`;'),
+        "a link became a link",
+        {},
+    ),
+    (
+        "output_sanitization",
+        "for a moment",
+        page(TEXT, 'item.innerHTML = text; document.body.append(item); item.textContent = "";'),
+        "an image ran",
+        {},
+    ),
     ("output_sanitization", "not stored", answer("/saved", 200, {}, "[]"), "saved: sees #saved", {}),
-]  # fmt: skip
+]
 NAMES = [f"{item}: {name}" for item, name, *_ in CASES]
 
 
@@ -212,7 +298,9 @@ def test_a_broken_application(seen: dict[str, Verdict], name: str, says: str) ->
     assert (seen[name].status, says in seen[name].summary) == ("failed", True), seen[name].summary
 
 
-@pytest.mark.parametrize(("name", "says"), [(name, case[3]) for name, case in zip(BLIND_NAMES, BLIND, strict=True)], ids=BLIND_NAMES)
+@pytest.mark.parametrize(
+    ("name", "says"), [(name, case[3]) for name, case in zip(BLIND_NAMES, BLIND, strict=True)], ids=BLIND_NAMES
+)
 def test_a_journey_that_proves_nothing_is_refused(seen: dict[str, CouldNotLook], name: str, says: str) -> None:
     assert isinstance(seen[name], CouldNotLook)
     assert says in str(seen[name])
@@ -232,7 +320,9 @@ def test_a_site_with_a_ca_of_its_own(run_module: Run, tmp_path: Path) -> None:
         assert "ERR_CERT_AUTHORITY_INVALID" in check(run_module, port)["summary"]
 
 
-@pytest.mark.parametrize(("names", "days", "says"), [(["other.test"], 30, "COMMON_NAME_INVALID"), (["shop.test"], -1, "DATE_INVALID")])
+@pytest.mark.parametrize(
+    ("names", "days", "says"), [(["other.test"], 30, "COMMON_NAME_INVALID"), (["shop.test"], -1, "DATE_INVALID")]
+)
 def test_certificates_are_still_verified(run_module: Run, tmp_path: Path, names: list[str], days: int, says: str) -> None:
     ca_path, context = certificate(tmp_path, *names, days=days)
     with serving(application(), context) as port:

@@ -51,7 +51,7 @@ def dashboard(
     found: Callable[[], list[Any]] = series,
     page: str = PAGE,
 ) -> Respond:
-    """Prometheus's API and a page on it. ``metrics``: those that there are. ``instead``: another answer to a query or the page ("")."""
+    """Prometheus's API and a page on it. ``metrics``: those that there are. ``instead``: another answer to a query, or the page."""
 
     def respond(method: str, path: str, headers: Mapping[str, str]) -> Reply:
         parts, login = urlsplit(path), headers.get("Authorization")
@@ -112,18 +112,18 @@ def for_visitor(part: str, wanted: Callable[[str | None], bool]) -> Callable[[st
         (dashboard(metrics=("memory_bytes",)), "panel 'Requests': no data for sum(rate(requests_total[5m]))"),
         (dashboard(queries={**QUERIES, "Renamed": "memory_byte"}), "panel 'Renamed': no data for memory_byte"),
         (dashboard(found=lambda: series(age=400)), "panel 'Memory': its newest figure is 4"),
-        (dashboard(found=lambda: series(value="NaN") and [{"values": [[time.time(), "NaN"]]}]), "panel 'Memory': no data for"),
+        (dashboard(found=lambda: series(value="NaN")[:0] or [{"values": [[time.time(), "NaN"]]}]), "panel 'Memory': no data for"),
         (dashboard(instead=for_query("[5m]", 422, '{"status": "error", "error": "parse error"}')), "the query failed: parse error"),
         (dashboard(instead=for_query("[5m]", 200, "<h1>Oops</h1>")), "panel 'Requests': status 200, and an answer that is none"),
         (dashboard(instead=for_query("__name__", 200, answered([]))), "there is no requests_total at this moment"),
         (dashboard(queries={}), "it has no panel"),
         (dashboard(page=PAGE.replace("const panels", "const panel")), "panels is not defined"),
         (dashboard(page=PAGE.replace("<svg>", "").replace("<polyline points='0,0 1,1'/></svg>", "")), "it shows no figures"),
-        (dashboard(page=PAGE.replace("start: end - 600, end", "start: end - 9600, end: end - 9000"), found=lambda: series(9000)), "old"),
-        (dashboard(instead=for_visitor("", lambda login: not login)), "open without the login: anybody gets status 200 for /consoles"),
+        (dashboard(page=PAGE.replace("end - 600, end", "end - 9600, end: end - 9000"), found=lambda: series(9000)), "s old"),
+        (dashboard(instead=for_visitor("", lambda login: not login)), "without the login: anybody gets status 200 for /consoles"),
         (dashboard(instead=for_visitor("up", lambda login: not login)), "anybody gets status 200 for /api/v1/query"),
         (dashboard(instead=for_visitor("up", lambda login: login not in (None, LOGIN))), "a wrong password gets status 200"),
-        (dashboard(instead=lambda query, login: (302, {"Location": "/login"}, "") if not login else None), "anybody gets status 302"),
+        (dashboard(instead=lambda query, login: None if login else (302, {"Location": "/in"}, "")), "anybody gets status 302"),
     ],
 )
 def test_a_dashboard_that_is_not_what_it_should_be(run_module: Run, tmp_path: Path, respond: Respond, says: str) -> None:
@@ -159,7 +159,7 @@ def test_no_dashboard_at_all(run_module: Run) -> None:
         ("tickbox:errors:ratio_rate5m * 100", ["tickbox:errors:ratio_rate5m"]),
         ('count(ALERTS{alertstate="firing"}) or vector(0)', []),
         ('100 * (1 - avg by (instance) (rate(cpu_total{mode="idle"}[5m])))', ["cpu_total"]),
-        ("100 * a_bytes{x=\"y{z}\"} / on (instance) group_left (job) b_bytes offset 5m", ["a_bytes", "b_bytes"]),
+        ('100 * a_bytes{x="y{z}"} / on (instance) group_left (job) b_bytes offset 5m', ["a_bytes", "b_bytes"]),
         ("time() - beat_seconds # since when", ["beat_seconds"]),
         ("max_over_time(a[1h:5m]) > bool 3e5 unless NaN", ["a"]),
         ("", []),
@@ -177,8 +177,10 @@ def test_any_query_can_be_read(query: str) -> None:
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.floats() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(st.sampled_from(["status", "data", "result", "values", "error"]), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["status", "data", "result", "values", "error"]), inner, max_size=3)
+    ),
     max_leaves=10,
 )
 

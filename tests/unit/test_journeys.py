@@ -19,7 +19,8 @@ STEP_LISTS = ("start", "opened", "steps", "edit", "kept", "fresh", "before", "us
 
 
 def steps(*given: Any, named: Any = None) -> list[Step]:
-    return whole_definition({"steps": named or {}, "tour": {"steps": list(given)}}, "tour").steps("steps")
+    found: list[Step] = whole_definition({"steps": named or {}, "tour": {"steps": list(given)}}, "tour").steps("steps")
+    return found
 
 
 def test_short_and_named_steps() -> None:
@@ -127,10 +128,10 @@ def test_the_inventories_journeys_are_understood(environment: str, item: str) ->
     assert read
 
 
+WORDS = ["open", "sees", "do", "type", "at", "into", "text", "steps", "tour", "count"]
 anything = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=6) | st.sampled_from(["open", "sees", "do", "#a"]),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(st.sampled_from(["open", "sees", "do", "type", "at", "into", "text", "steps", "tour", "count"]), inner, max_size=3),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(WORDS), inner, max_size=3),
     max_leaves=12,
 )
 

@@ -20,13 +20,20 @@ if TYPE_CHECKING:
     from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Request, Response
 
 try:
-    from playwright.async_api import Error as BrowserError
-    from playwright.async_api import TimeoutError as WaitedInVain
-    from playwright.async_api import async_playwright
+    from playwright import async_api
 
     PLAYWRIGHT = True
+    BrowserError = async_api.Error
+    WaitedInVain = async_api.TimeoutError
 except ImportError:  # reported by the module that needs it
     PLAYWRIGHT = False
+
+    class BrowserError(Exception):  # type: ignore[no-redef]
+        """Never raised."""
+
+    class WaitedInVain(BrowserError):  # type: ignore[no-redef]
+        """Never raised."""
+
 
 from .assertion import CouldNotLook
 from .journeys import Step, Values
@@ -43,22 +50,26 @@ SEES = r"""(wanted) => {
   const cut = (text) => text.length > 120 ? text.slice(0, 120) + " ..." : text;
   const shown = (element) => element.getClientRects().length > 0
     && element.checkVisibility({ opacityProperty: true, visibilityProperty: true });
-  const text = (element) => clean(element.matches("input, textarea, select") ? element.value : element.innerText ?? element.textContent);
+  const field = (element) => element.matches("input, textarea, select");
+  const text = (element) => clean(field(element) ? element.value : element.innerText ?? element.textContent);
+  const has = (element, part) => text(element).includes(clean(part));
   const found = [...document.querySelectorAll(wanted.at)].filter(shown);
   const state = wanted.state ?? "visible";
   if (state === "hidden") return found.length ? `it is shown, with '${cut(text(found[0]))}'` : "";
   if (wanted.count !== undefined && found.length !== wanted.count) return `${found.length} of them are shown, not ${wanted.count}`;
   if (wanted.count === 0) return "";
   if (!found.length) return "it is not shown";
-  if (wanted.least !== undefined && found.length < wanted.least) return `${found.length} of them are shown, not ${wanted.least} or more`;
-  if (wanted.lacks !== undefined && found.some((one) => text(one).includes(clean(wanted.lacks)))) return `it says '${clean(wanted.lacks)}'`;
+  if (wanted.least !== undefined && found.length < wanted.least)
+    return `${found.length} of them are shown, not ${wanted.least} or more`;
+  if (wanted.lacks !== undefined && found.some((one) => has(one, wanted.lacks))) return `it says '${clean(wanted.lacks)}'`;
   const problem = (one) => {
     const off = one.matches(":disabled") || one.getAttribute("aria-disabled") === "true";
     if (state === "enabled" && off) return "it is disabled";
     if (state === "disabled" && !off) return "it is enabled";
     if (state === "filled" && !text(one)) return "it is empty";
-    if (wanted.text !== undefined && text(one) !== clean(wanted.text)) return `it says '${cut(text(one))}', not '${clean(wanted.text)}'`;
-    if (wanted.contains !== undefined && !text(one).includes(clean(wanted.contains)))
+    if (wanted.text !== undefined && text(one) !== clean(wanted.text))
+      return `it says '${cut(text(one))}', not '${clean(wanted.text)}'`;
+    if (wanted.contains !== undefined && !has(one, wanted.contains))
       return `it says '${cut(text(one))}', without '${clean(wanted.contains)}'`;
     if (wanted.matches !== undefined && !new RegExp(wanted.matches).test(text(one)))
       return `it says '${cut(text(one))}', which does not match '${wanted.matches}'`;
@@ -71,7 +82,8 @@ COPIED = r"""async (wanted) => {
   const end = performance.now() + (wanted.ms ?? 0);
   for (;;) {
     let copied;
-    try { copied = await navigator.clipboard.readText(); } catch (reason) { return `the clipboard cannot be read: ${reason.message}`; }
+    try { copied = await navigator.clipboard.readText(); }
+    catch (reason) { return `the clipboard cannot be read: ${reason.message}`; }
     if (copied === wanted.text) return "";
     if (performance.now() >= end) return `the clipboard does not hold '${wanted.text}'`;
     await new Promise((resolve) => setTimeout(resolve, 100));
@@ -260,7 +272,7 @@ async def chromium(
     with tempfile.TemporaryDirectory(prefix="tickbox-browser-", ignore_cleanup_errors=True) as home:
         if ca_path:
             trust(Path(home), Path(ca_path))
-        async with async_playwright() as playwright:
+        async with async_api.async_playwright() as playwright:
             try:
                 browser = await playwright.chromium.launch(
                     executable_path=found, args=switches, env={**os.environ, "HOME": home, "XDG_CONFIG_HOME": home}

@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 import re
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -16,7 +16,7 @@ from .assertion import CouldNotLook
 
 PLACEHOLDER = re.compile(r"<<([a-z_]+)(?:\|([a-z]+))?>>")
 # How a value is written inside of something else: a JSON string is one in Python and JavaScript too.
-WRITTEN = {None: str, "json": json.dumps, "url": lambda value: quote(str(value), safe="")}
+WRITTEN: dict[str | None, Callable[[str], str]] = {None: str, "json": json.dumps, "url": lambda value: quote(value, safe="")}
 # Values that a page can show only after it has computed them.
 COMPUTED = ("product", "exit_code")
 
@@ -85,7 +85,7 @@ class Values:
             raise CouldNotLook(f"app_journeys: nothing is known to put for {match.group()}")
         if written not in WRITTEN:
             raise CouldNotLook(f"app_journeys: {match.group()}: there is json and url, no {written}")
-        return str(WRITTEN[written](self.known[name]))
+        return WRITTEN[written](self.known[name])
 
 
 @dataclass(frozen=True)

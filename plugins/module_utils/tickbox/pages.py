@@ -188,7 +188,9 @@ def over_budget(measured: Mapping[str, Mapping[str, float]], budgets: Mapping[st
 def may_be_busy(loads: Mapping[str, Sequence[Mapping[str, float]]], budgets: Mapping[str, Mapping[str, float]]) -> bool:
     """Whether a busy machine may be why a round of loads is over budget: more bytes, or twice the time, come from the site."""
     measured = {kind: medians(taken) for kind, taken in loads.items()}
-    most = {kind: {name: most * (1 if name == "bytes" else BUSY) for name, most in budget.items()} for kind, budget in budgets.items()}
+    most = {
+        kind: {name: limit * (1 if name == "bytes" else BUSY) for name, limit in budget.items()} for kind, budget in budgets.items()
+    }
     return bool(over_budget(measured, budgets)) and not over_budget(measured, most)
 
 
@@ -201,12 +203,11 @@ def judge_loads(
     on which the browser runs may have been busy; what slows the site slows each round.
     """
     measured = {kind: medians(loads) for kind, loads in rounds[-1].items()}
-    told = ", ".join(
-        f"{kind} {' / '.join(_figure(name, measured[kind][name]) for name in FIGURES)}" for kind in measured
-    )
+    told = ", ".join(f"{kind} {' / '.join(_figure(name, measured[kind][name]) for name in FIGURES)}" for kind in measured)
+    counts = ", ".join(f"{len(loads)} {kind}" for kind, loads in rounds[-1].items())
     return verdict(
         over_budget(measured, budgets),
-        f"median of {', '.join(f'{len(loads)} {kind}' for kind, loads in rounds[-1].items())} loads: {told} ({', '.join(FIGURES.values())})",
+        f"median of {counts} loads: {told} ({', '.join(FIGURES.values())})",
         expected={kind: dict(budget) for kind, budget in budgets.items()},
         observed=measured,
         evidence=[{kind: medians(loads) for kind, loads in taken.items()} for taken in rounds],

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from playwright.async_api import BrowserContext, Dialog, Locator, Route, Worker
 
 from .assertion import PASSED, CouldNotLook, Verdict, verdict
-from .browser import BrowserError, Chromium, Noise, StepFailed, Visit, WaitedInVain, first_line
+from .browser import TOO_MANY, BrowserError, Chromium, Noise, StepFailed, Visit, WaitedInVain, first_line
 from .journeys import COMPUTED, Part, Step, Values, looks, wants, whole_definition
 from .pages import (
     CASE_KINDS,
@@ -47,16 +47,22 @@ UNNAMED = r"""(named) => {
     + "[contenteditable]:not([contenteditable=false]), [tabindex]:not([tabindex^='-']), [draggable=true], "
     + ["button", "link", "checkbox", "switch", "radio", "tab", "menuitem", "option", "textbox", "slider", "combobox"]
       .map((role) => `[role=${role}]`).join(", ");
-  const shown = (one) => one.getClientRects().length > 0 && one.checkVisibility({ opacityProperty: true, visibilityProperty: true });
+  const shown = (one) => one.getClientRects().length > 0
+    && one.checkVisibility({ opacityProperty: true, visibilityProperty: true });
+  const unnamed = (one) => shown(one) && !named.some((selector) => one.matches(selector));
   const name = (one) => `${one.tagName.toLowerCase()}${one.id ? "#" + one.id : ""}`
     + ` '${(one.innerText || one.ariaLabel || one.name || one.title || "").trim().replace(/\s+/g, " ").slice(0, 40)}'`;
-  return [...document.querySelectorAll(kinds)].filter(shown).filter((one) => !named.some((selector) => one.matches(selector))).map(name);
+  return [...document.querySelectorAll(kinds)].filter(unnamed).map(name);
 }"""
 FILLED = r"""([at, before]) => {
-  const text = [...document.querySelectorAll(at)].map((one) => (one.innerText ?? one.value ?? "").replace(/\s+/g, " ").trim()).join(" ").trim();
+  const texts = [...document.querySelectorAll(at)].map((one) => one.innerText ?? one.value ?? "");
+  const text = texts.join(" ").replace(/\s+/g, " ").trim();
   return text !== "" && text !== before ? text : "";
 }"""
-TOKENS = "(at) => [...new Set([...document.querySelectorAll(at)].filter((one) => one.textContent.trim()).map((one) => one.className))]"
+TOKENS = """(at) => {
+  const pieces = [...document.querySelectorAll(at)].filter((one) => one.textContent.trim());
+  return [...new Set(pieces.map((one) => one.className))];
+}"""
 # What a visitor can read, in fields as well, without what stands in the places named.
 READABLE = r"""(without) => {
   const hidden = [...document.querySelectorAll(without || "none-such")].map((one) => [one, one.style.display]);
@@ -75,11 +81,16 @@ FIRST_BYTE = "() => performance.getEntriesByType('navigation')[0].responseStart"
 # Tells of each element that carries the canaries' mark, from the page's first moment on and however shortly it is there.
 WATCH_ELEMENTS = r"""(() => {
   const mark = "data-tickbox";
-  const tell = (one) => { if (one.nodeType === 1 && one.hasAttribute(mark)) window.tickboxElement(one.getAttribute(mark), one.tagName); };
+  const tell = (one) => {
+    if (one.nodeType === 1 && one.hasAttribute(mark)) window.tickboxElement(one.getAttribute(mark), one.tagName);
+  };
   new MutationObserver((changes) => {
     for (const { target, addedNodes } of changes) {
       tell(target);
-      for (const added of addedNodes) { tell(added); if (added.querySelectorAll) added.querySelectorAll(`[${mark}]`).forEach(tell); }
+      for (const added of addedNodes) {
+        tell(added);
+        if (added.querySelectorAll) added.querySelectorAll(`[${mark}]`).forEach(tell);
+      }
     }
   }).observe(document, { childList: true, subtree: true, attributes: true, attributeFilter: [mark] });
 })();"""
@@ -467,12 +478,12 @@ def _simulation(case: Part, noise: Noise) -> Any:
     if answer.content.get("refused") is True and kind == "backend stopped":
         return lambda route: route.abort("connectionrefused")
     status = int(answer.number("status", 400))
-    if status not in ((429,) if kind == "too many requests" else (500, 502, 503, 504)):
+    if status not in ((TOO_MANY,) if kind == "too many requests" else (500, 502, 503, 504)):
         raise CouldNotLook(f"{answer.where}.status: {status} does not fit the kind '{kind}'")
     body, content_type = answer.text("body"), answer.text("type", "text/html")
 
     async def fulfil(route: Route) -> None:
-        noise.limited -= status == 429
+        noise.limited -= status == TOO_MANY
         await route.fulfill(status=status, body=body, content_type=content_type)
 
     return fulfil
@@ -484,8 +495,8 @@ def _canaries(nonce: str, a: str, b: str) -> dict[str, str]:
         "an image": f'<img src="data:," data-tickbox="{nonce}-1" onerror="tickboxRan(\'{nonce}-1\')">',
         "a drawing": f"<svg data-tickbox='{nonce}-2' onload=tickboxRan('{nonce}-2')></svg>",
         "a script": f"</pre></textarea></script><script data-tickbox={nonce}-3>tickboxRan('{nonce}-3')</script>",
-        "a closed attribute": f"\"'><i data-tickbox=\"{nonce}-4\" onmouseover=\"tickboxRan('{nonce}-4')\">x</i>",
-        "an attribute": f"\" data-tickbox={nonce}-5 autofocus onfocus=\"tickboxRan('{nonce}-5')\" x=\"",
+        "a closed attribute": f'"\'><i data-tickbox="{nonce}-4" onmouseover="tickboxRan(\'{nonce}-4\')">x</i>',
+        "an attribute": f'" data-tickbox={nonce}-5 autofocus onfocus="tickboxRan(\'{nonce}-5\')" x="',
         "an escaped element": f"&lt;b data-tickbox=&quot;{nonce}-6&quot;&gt;x&lt;/b&gt;",
         "a link": f"[x](javascript:tickboxRan('{nonce}-7'))",
         "a template": f"{{{{ {a} * {b} }}}} ${{{a} * {b}}} #{{{a} * {b}}} <%= {a} * {b} %>",
