@@ -180,7 +180,6 @@ CASES: list[tuple[str, str, Respond, str, dict[str, Any]]] = [
     ("page_load", "too large", application(), "bytes 3 kB, over the budget of 1 kB", SMALL),
     ("page_load", "an error page", answer("/", 503, {}, "<p>Soon</p>"), "status 503", {}),
     ("page_load", "an empty page", page("<h1>Lab</h1>", "<style>body * {visibility: hidden}</style>"), "is not shown", {}),
-    ("page_load", "part of it is missing", answer("/worker.js", 404, {}, ""), "GET /worker.js: status 404", {}),
     ("output_sanitization", "text as markup", page(TEXT, "item.innerHTML = text;"), "an image became an element <img>, ran", {}),
     (
         "output_sanitization",

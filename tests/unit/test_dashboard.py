@@ -111,7 +111,7 @@ def for_visitor(part: str, wanted: Callable[[str | None], bool]) -> Callable[[st
     [
         (dashboard(metrics=("memory_bytes",)), "panel 'Requests': no data for sum(rate(requests_total[5m]))"),
         (dashboard(queries={**QUERIES, "Renamed": "memory_byte"}), "panel 'Renamed': no data for memory_byte"),
-        (dashboard(found=lambda: series(age=400)), "panel 'Memory': its newest figure is 4"),
+        (dashboard(found=lambda: series(age=400)), "s old, 120 s are allowed: memory_bytes / 1024"),
         (dashboard(found=lambda: series(value="NaN")[:0] or [{"values": [[time.time(), "NaN"]]}]), "panel 'Memory': no data for"),
         (dashboard(instead=for_query("[5m]", 422, '{"status": "error", "error": "parse error"}')), "the query failed: parse error"),
         (dashboard(instead=for_query("[5m]", 200, "<h1>Oops</h1>")), "panel 'Requests': status 200, and an answer that is none"),

@@ -109,13 +109,14 @@ class Noise:
     """What a page complained of while it was looked at: each a line for a person."""
 
     complaints: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)
     crashes: list[str] = field(default_factory=list)
     dialogs: list[str] = field(default_factory=list)
     limited: int = 0
 
     def all(self) -> list[str]:
-        """Failed requests first: the console only repeats them, without an address."""
+        """All but warnings. Failed requests first: the console only repeats them, without an address."""
         repeated = "Failed to load resource" if self.requests else "\0"
         rest = [*self.crashes, *(text for text in self.complaints if not text.startswith(repeated)), *self.dialogs]
         return [*self.requests, *rest]
@@ -201,8 +202,11 @@ class Visit:
         return StepFailed(self.values.mask(f"{f'{step.kind} {target}'.strip()}: {seen}"), step.where)
 
     def _on_console(self, message: ConsoleMessage) -> None:
-        if message.type in ("error", "warning"):
-            self.noise.complaints.append(self.values.mask(" ".join(message.text.split())[:300]))
+        text = self.values.mask(" ".join(message.text.split())[:300])
+        if message.type == "error":
+            self.noise.complaints.append(text)
+        elif message.type == "warning":
+            self.noise.warnings.append(text)
 
     def _on_failure(self, request: Request) -> None:
         # A page that is left gives up what it still waits for.
