@@ -140,7 +140,8 @@ class Visit:
             try:
                 await self._take(step.kind, arguments)
             except WaitedInVain:
-                seen = await self.problem(step) if step.kind == "sees" else "nothing there takes it"
+                in_vain = f"it did not load in {self.patience:g} s" if step.kind in ("open", "reload") else "nothing there takes it"
+                seen = await self.problem(step) if step.kind == "sees" else in_vain
                 raise self._failed(step, arguments, seen or "it came too late") from None
             except BrowserError as error:
                 raise self._failed(step, arguments, first_line(error)) from None
