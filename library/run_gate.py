@@ -24,7 +24,8 @@ options:
     elements: dict
     required: true
   phases:
-    description: Phases of the checklist to judge; C(pre) stands for C(pre.quality), C(pre.docs) and so on.
+    description: Phases of the checklist to judge; C(pre) stands for C(pre.quality), C(pre.docs) and so on. An item with C(held_in)
+      is judged with that phase instead of its own.
     type: list
     elements: str
     required: true
@@ -76,7 +77,8 @@ from ansible.module_utils.tickbox.record import BrokenRecord, item_results, read
 
 
 def in_phases(item: dict[str, Any], phases: list[str]) -> bool:
-    return any(item["phase"] == phase or item["phase"].startswith(phase + ".") for phase in phases)
+    held_in = item.get("held_in", item["phase"])
+    return any(held_in == phase or held_in.startswith(phase + ".") for phase in phases)
 
 
 def problems(items: list[dict[str, Any]], results: dict[str, dict[str, Any]], may_be_unverifiable: list[str]) -> list[str]:

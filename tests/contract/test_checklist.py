@@ -42,6 +42,7 @@ def test_no_id_and_no_text_stands_twice() -> None:
 def test_an_item_belongs_to_its_phase(item: dict[str, Any]) -> None:
     assert item["id"].startswith(item["phase"] + ".")
     assert item["text"]
+    assert item.get("held_in", item["phase"]) in {other["phase"] for other in CHECKLIST}
 
 
 def test_each_item_is_ticked_by_the_module_that_the_checklist_names_and_no_other() -> None:

@@ -11,6 +11,7 @@ CHECKLIST = [
     {"id": "deploy.backup.database", "phase": "deploy.backup", "text": "Create a backup", "module": "check_backup"},
     {"id": "deploy.backup.files", "phase": "deploy.backup", "text": "Back the files up"},
     {"id": "post.performance.cpu_spikes", "phase": "post.performance", "text": "No CPU spikes"},
+    {"id": "pre.security.csp", "phase": "pre.security", "text": "CSP", "module": "check_csp", "held_in": "post.performance"},
 ]
 FACTS = {"kind": "deploy", "app": "shop", "environment": "test"}
 
@@ -35,6 +36,11 @@ def test_the_gate_holds_an_item_that_nobody_looked_at(run_module: Any, run: dict
     result = gate(run_module, run, ["deploy.backup"])
     assert result["failed"]
     assert "deploy.backup.database: check_backup did not look at it" in result["msg"]
+
+
+def test_an_item_is_held_where_it_can_be_looked_at(run_module: Any, run: dict[str, Any]) -> None:
+    assert "has no item in pre" in gate(run_module, run, ["pre"])["msg"]
+    assert "pre.security.csp: check_csp did not look at it" in gate(run_module, run, ["post"])["msg"]
 
 
 @pytest.mark.parametrize("status", ["failed", "unverifiable", "pending"])
