@@ -14,6 +14,8 @@ logconfig_dict = CONFIG
 timeout = 60
 graceful_timeout = 10
 keepalive = 5
+# Nobody uses it, and its folder could not be written: each start would log an error.
+control_socket_disable = True
 # Addresses and schemes that proxies report are read in interactive_examples.clients alone.
 forwarded_allow_ips = ""
 
