@@ -72,6 +72,11 @@ options:
     type: list
     elements: str
     default: []
+  tolerated:
+    description: Names of alerts that may be on.
+    type: list
+    elements: str
+    default: []
   timeout:
     description: Seconds that Prometheus may take to have read the end of the load.
     type: float
@@ -167,7 +172,7 @@ class Look:
             errors=sum(count for labels, count in counted if labels.get("status", "").startswith("5")),
             p95=quantile(histogram(times), 0.95),
             restarts=self._restarts(prometheus, now, began),
-            alerts=self._alerts(prometheus),
+            alerts=[alert for alert in self._alerts(prometheus) if alert[0] not in params["tolerated"]],
             rules=self._rules(prometheus),
             scrapes={instance: _scrapes(found, instance) for instance in last},
         )
@@ -236,6 +241,7 @@ def main() -> None:
             "duration_metric": {"type": "str", "default": "http_request_duration_seconds"},
             "units": {"type": "list", "elements": "str", "default": []},
             "instances": {"type": "list", "elements": "str", "default": []},
+            "tolerated": {"type": "list", "elements": "str", "default": []},
             "timeout": {"type": "float", "default": 40},
             "report_only": {"type": "bool", "default": False},
         },

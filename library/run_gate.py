@@ -28,6 +28,16 @@ options:
     type: list
     elements: str
     required: true
+  later:
+    description: Items of these phases that a later gate holds.
+    type: list
+    elements: str
+    default: []
+  also:
+    description: Items of other phases that this gate holds as well.
+    type: list
+    elements: str
+    default: []
   not_applicable:
     description: Items that this run cannot look at, each with the reason. They are reported as C(not_applicable) and hold nothing.
     type: dict
@@ -88,11 +98,17 @@ def main() -> None:
             "directory": {"type": "path", "required": True},
             "checklist": {"type": "list", "elements": "dict", "required": True},
             "phases": {"type": "list", "elements": "str", "required": True},
+            "later": {"type": "list", "elements": "str", "default": []},
+            "also": {"type": "list", "elements": "str", "default": []},
             "not_applicable": {"type": "dict", "default": {}},
         },
         supports_check_mode=True,
     )
-    items = [item for item in module.params["checklist"] if in_phases(item, module.params["phases"])]
+    items = [
+        item
+        for item in module.params["checklist"]
+        if (in_phases(item, module.params["phases"]) and item["id"] not in module.params["later"]) or item["id"] in module.params["also"]
+    ]
     if not items:
         module.fail_json(msg=f"The checklist has no item in {', '.join(module.params['phases'])}")
     if module.check_mode:

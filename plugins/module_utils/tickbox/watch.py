@@ -23,7 +23,7 @@ from .resources import Leak, Load, Moment, Use, leaks, undecided
 
 INTERVAL = 0.25  # seconds from one sample to the next
 DATABASE_EVERY = 2.0  # seconds; each look starts a program
-SENDERS = 8
+SENDERS = 2
 PATIENCE = 5.0  # seconds for one answer of the local load
 LIMITS = ("ControlGroup", "MemoryMax", "TasksMax", "CPUQuotaPerSecUSec")
 NO_LIMIT = {"", "infinity", "[not set]"}
