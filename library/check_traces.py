@@ -194,7 +194,9 @@ def logs(params: dict[str, Any]) -> Verdict:
             break
         time.sleep(0.2)
     if lost := [unit for unit, name in zip(ways.values(), planted, strict=True) if name not in found]:
-        raise CouldNotLook(f"an error that was planted as {', '.join(lost)} logs is not in the journal, so others would not be either")
+        raise CouldNotLook(
+            f"an error that was planted as {', '.join(lost)} logs is not in the journal, so others would not be either"
+        )
     return judge_logs(entries, nonce, fresh, [params["web_unit"]])
 
 

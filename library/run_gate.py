@@ -107,7 +107,8 @@ def main() -> None:
     items = [
         item
         for item in module.params["checklist"]
-        if (in_phases(item, module.params["phases"]) and item["id"] not in module.params["later"]) or item["id"] in module.params["also"]
+        if (in_phases(item, module.params["phases"]) and item["id"] not in module.params["later"])
+        or item["id"] in module.params["also"]
     ]
     if not items:
         module.fail_json(msg=f"The checklist has no item in {', '.join(module.params['phases'])}")

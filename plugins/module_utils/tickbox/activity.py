@@ -36,7 +36,11 @@ class Layout:
 
 
 def judge_activity(
-    actions: Sequence[Action], events: Mapping[str, Sequence[Row]], strays: Sequence[Row], layout: Layout, personal: Mapping[str, str]
+    actions: Sequence[Action],
+    events: Mapping[str, Sequence[Row]],
+    strays: Sequence[Row],
+    layout: Layout,
+    personal: Mapping[str, str],
 ) -> Verdict:
     """post.monitoring.user_activity.
 
@@ -81,7 +85,7 @@ def _holds(row: Row, text: str) -> bool:
 def _addresses(value: Any) -> set[str]:
     """Whether a value is somebody's address on the network, or holds one by mail."""
     found = set()
-    for text in (value if isinstance(value, list) else [value]):
+    for text in value if isinstance(value, list) else [value]:
         if isinstance(text, str):
             try:
                 ipaddress.ip_interface(text)

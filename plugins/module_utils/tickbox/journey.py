@@ -101,7 +101,9 @@ def proves_nothing(steps: Sequence[Mapping[str, Any]]) -> str | None:
 
 
 def travel(
-    steps: Sequence[Mapping[str, Any]], values: Mapping[str, Any], take: Callable[[Mapping[str, Any]], tuple[Answer, float, str, str]]
+    steps: Sequence[Mapping[str, Any]],
+    values: Mapping[str, Any],
+    take: Callable[[Mapping[str, Any]], tuple[Answer, float, str, str]],
 ) -> list[Step]:
     """Take the steps in order. After one with a problem only those are taken that clean up (``always``).
 

@@ -22,7 +22,7 @@ class Budget:
     """What a release may take. Times in seconds, ratios as parts of 1.
 
     slower, noise: a release is slower than the one before where a percentile is more than ``slower`` times the earlier one
-    and more than ``noise`` above it. min_requests: fewer say nothing; of each route a tenth of it, and at least 5.
+    and more than ``noise`` above it. min_requests: fewer say nothing; of each route a twentieth of it, and at least 5.
     """
 
     p95: float
@@ -34,7 +34,7 @@ class Budget:
 
     @property
     def min_of_route(self) -> int:
-        return max(5, self.min_requests // 10)
+        return max(5, self.min_requests // 20)
 
 
 @dataclass(frozen=True)
@@ -155,8 +155,7 @@ def _over_budget(load: Mapping[str, Any], budget: Budget, with_p99: bool = False
             over.append(f"{own['failures']} of {own['requests']} requests failed ({reasons}; budget {budget.error_ratio:.1%})")
         if over:
             problems.append(f"{name}: {', '.join(over)}")
-    # One slow route shows in the figures of all as well: its own name says more.
-    return problems[1:] if len(problems) > 1 and problems[0].startswith("all routes") else problems
+    return _short(problems)
 
 
 def _inside_over_budget(seen: Seen, budget: Budget) -> list[str]:
@@ -173,17 +172,27 @@ def _worse(load: Mapping[str, Any], earlier: Mapping[str, Any], budget: Budget) 
     if not earlier:
         return []
     problems = []
-    routes = {"all routes": earlier, **(earlier.get("routes") or {})}
-    for name, own in {"all routes": load, **load["routes"]}.items():
-        before = routes.get(name)
-        if not before or not before.get("requests") or before["failures"] == before["requests"]:
-            continue  # a route that the release before did not have
+    # A route that the release before did not have, or did not answer, is new; all of them together can then not be compared.
+    routes = {name: own for name, own in (earlier.get("routes") or {}).items() if own["failures"] < own["requests"]}
+    whole = {"all routes": (load, earlier)} if set(load["routes"]) == set(routes) else {}
+    for name, (own, before) in {
+        **whole,
+        **{name: (own, routes[name]) for name, own in load["routes"].items() if name in routes},
+    }.items():
         limit = max(before["p95"] * budget.slower, before["p95"] + budget.noise)
         if own["p95"] > limit:
             problems.append(f"{name}: p95 {_ms(own['p95'])}, the release before took {_ms(before['p95'])}")
         if own["failures"] / own["requests"] > before["failures"] / before["requests"] + budget.error_ratio:
-            problems.append(f"{name}: {own['failures']} of {own['requests']} failed, before {before['failures']} of {before['requests']}")
-    return problems[1:] if len(problems) > 1 and problems[0].startswith("all routes") else problems
+            problems.append(
+                f"{name}: {own['failures']} of {own['requests']} failed, before {before['failures']} of {before['requests']}"
+            )
+    return _short(problems)
+
+
+def _short(problems: list[str], most: int = 3) -> list[str]:
+    """The first few. One slow route shows in the figures of all as well: its own name says more."""
+    named = problems[1:] if len(problems) > 1 and problems[0].startswith("all routes") else problems
+    return [*named[:most], *([f"and {len(named) - most} routes more"] if len(named) > most else [])]
 
 
 def _observed(load: Mapping[str, Any]) -> dict[str, Any]:

@@ -75,7 +75,9 @@ def judge_resources(uses: Sequence[Use], part: float, load: Load | None) -> Verd
     over = [use.shown() for use in ordered if use.part > part]
     highest = f"the highest {ordered[0].shown()}"
     return verdict(
-        [f"over {part:.0%} of its limit: {'; '.join(over[:4])}{f' and {len(over) - 4} more' if len(over) > 4 else ''}"] if over else [],  # noqa: PLR2004
+        [f"over {part:.0%} of its limit: {'; '.join(over[:4])}{f' and {len(over) - 4} more' if len(over) > 4 else ''}"]
+        if over
+        else [],  # noqa: PLR2004
         f"{len(uses)} resources within {part:.0%} of their limits, {highest}",
         expected={"part": part},
         observed={use.what: {"used": use.used, "limit": use.limit} for use in ordered},

@@ -124,7 +124,9 @@ class Watch:
                 if self.units:
                     sender.start()
             warm = warm or at >= params["idle"] + params["warmup"]
-            moment = Moment(at, {unit: usage.sample_unit(folder, thoroughly=True) for unit, folder in folders.items()}, sender.answered, loaded)
+            moment = Moment(
+                at, {unit: usage.sample_unit(folder, thoroughly=True) for unit, folder in folders.items()}, sender.answered, loaded
+            )
             self.moments.append(moment)
             self.settled += [moment] if warm else []
             self._watch_others(at, {pid for sample in moment.units.values() for pid in sample.processes})
@@ -167,7 +169,11 @@ class Watch:
         for path in self.params["disk_paths"]:
             with suppress(FileNotFoundError):  # a folder that this host does not have needs no room
                 room = os.statvfs(path)
-                self._use(f"disk of {path} (MB)", (room.f_blocks - room.f_bavail) * room.f_frsize // 2**20, room.f_blocks * room.f_frsize // 2**20)
+                self._use(
+                    f"disk of {path} (MB)",
+                    (room.f_blocks - room.f_bavail) * room.f_frsize // 2**20,
+                    room.f_blocks * room.f_frsize // 2**20,
+                )
                 if room.f_files:
                     self._use(f"inodes of {path}", room.f_files - room.f_favail, room.f_files)
         files, _, most = Path("/proc/sys/fs/file-nr").read_text().split()
@@ -176,7 +182,9 @@ class Watch:
     def _use_of_database(self, database: str) -> None:
         command = ["runuser", "-u", "postgres", "--", "psql", "--no-psqlrc", "--tuples-only", "--no-align", f"--dbname={database}"]
         try:
-            done = subprocess.run([*command, "--command", CONNECTIONS], capture_output=True, text=True, timeout=20, check=False, cwd="/")
+            done = subprocess.run(
+                [*command, "--command", CONNECTIONS], capture_output=True, text=True, timeout=20, check=False, cwd="/"
+            )
             if done.returncode != 0:
                 raise CouldNotLook(f"the connections to {database} cannot be counted: {' '.join(done.stderr.split())[:200]}")
             counted = json.loads(done.stdout)
