@@ -9,8 +9,8 @@ DOCUMENTATION = r"""
 module: check_activity
 short_description: Whether each of some actions became exactly one event
 description:
-  - C(post.monitoring.user_activity) is ticked when each request of O(answers), which M(smoke_requests) has sent, made exactly one row
-    in O(table) with its id and the right kind; when these rows hold nothing beside O(columns), none of O(personal), and no other
+  - C(post.monitoring.user_activity) is ticked when each request of O(answers), which M(smoke_requests) has sent, made exactly
+    one row in O(table) with its id and the right kind; when these rows hold nothing beside O(columns), none of O(personal), and no other
     row tells of the actions.
   - Waits O(timeout) for events that are written later, and then O(settle) for a second one.
   - Runs on the database host, as the server's own user.
@@ -51,7 +51,8 @@ options:
     elements: str
     required: true
   personal:
-    description: Texts of the person who did it, by what they are, which no event may hold. Not shown. Addresses are looked for as well.
+    description:
+      - Texts of the person who did it, by what they are, which no event may hold. Not shown. Addresses are looked for as well.
     type: dict
     default: {}
   newest:
@@ -106,9 +107,9 @@ from itertools import cycle
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.tickbox import postgresql
 from ansible.module_utils.tickbox.activity import Action, Layout, Row, judge_activity
 from ansible.module_utils.tickbox.assertion import CouldNotLook, Verdict, examine, exit_with
-from ansible.module_utils.tickbox import postgresql
 from ansible.module_utils.tickbox.postgresql import DatabaseError, connection, rows
 
 TRACE = 12  # characters: a text as long is nobody else's

@@ -10,12 +10,13 @@ module: check_resources
 short_description: Whether a release keeps within its limits, loses no memory and has no CPU spikes
 description:
   - Watches O(units), first as they are, then under a load of O(requests) at O(rate) that the module sends to O(socket) itself.
-  - C(post.performance.resources) is ticked when memory, CPU, tasks, open files, disks and, with O(database), connections use at most
-    O(limit_part) of the closest of their limits under the load.
-  - C(post.performance.memory_leaks) is ticked when the memory of each unit's lasting processes grows by less than the bound, with 95 %
-    confidence, once O(warmup) is over. The watch goes on for up to O(max_seconds) where it has to.
+  - C(post.performance.resources) is ticked when memory, CPU, tasks, open files, disks and, with O(database), connections use at
+    most O(limit_part) of the closest of their limits under the load.
+  - C(post.performance.memory_leaks) is ticked when the memory of each unit's lasting processes grows by less than the bound, with
+    95 % confidence, once O(warmup) is over. The watch goes on for up to O(max_seconds) where it has to.
   - C(post.performance.cpu_spikes) is ticked when no unit used more CPUs than O(cpu) allows over any one second.
-  - Runs on the host of the units, as root. On a database host without units it watches for as long, for C(post.performance.resources).
+  - Runs on the host of the units, as root. On a database host without units it watches for as long, for
+    C(post.performance.resources).
 options:
   items:
     description: The items to answer for.
@@ -73,8 +74,8 @@ options:
     default: 4096
   cpu:
     description:
-      - CPUs that a unit may use over any second, C(idle) and under C(load), the part of the time that it may be C(throttled), and the
-        CPUs (C(others)) that any other process of the host may use for C(others_seconds) without a pause.
+      - CPUs that a unit may use over any second, C(idle) and under C(load), the part of the time that it may be C(throttled), and
+        the CPUs (C(others)) that any other process of the host may use for C(others_seconds) without a pause.
     type: dict
     default: {idle: 0.6, load: 1.5, throttled: 0.05, others: 0.9, others_seconds: 3}
   disk_paths:

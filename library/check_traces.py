@@ -31,9 +31,9 @@ options:
     type: path
   cache:
     description:
-      - Where the warmed entries are. C(address) names the setting with Redis' address, C(all) is a pattern of such entries of any
-        release, C(prefix) is how this release's begin, C(list) is the entry with a JSON list of objects, and C(field) of each of these
-        names one more entry, below C(each).
+      - Where the warmed entries are. C(address) names the setting with Redis' address, C(all) is a pattern of such entries of
+        any release, C(prefix) is how this release's begin, C(list) is the entry with a JSON list of objects, and C(field) of each
+        of these names one more entry, below C(each).
     type: dict
     default: {}
   cache_written:
@@ -69,7 +69,13 @@ EXAMPLES = r"""
   check_traces:
     since: "2026-01-02T03:04:05+00:00"
     environment_file: /srv/shop/releases/v2/config/app.env
-    cache: {address: REDIS_URL, all: "shop:*:page:*", prefix: "shop:v2:page:", list: "shop:v2:page:list", field: id, each: "shop:v2:page:"}
+    cache:
+      address: REDIS_URL
+      all: "shop:*:page:*"
+      prefix: "shop:v2:page:"
+      list: "shop:v2:page:list"
+      field: id
+      each: "shop:v2:page:"
     units: [shop-web@v2.service, shop-worker@v2.service, shop-cleanup@v2.timer]
     web_unit: shop-web@v2.service
     error_command: /srv/shop/releases/v2/venv/bin/python -m shop.log error ${nonce}
@@ -91,6 +97,7 @@ import subprocess
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -147,7 +154,7 @@ def plant(unit: str, properties: dict[str, str], command: list[str]) -> str:
     """Run the command as the unit's process would run, and return the name of the unit that it had."""
     if properties["StandardOutput"] not in TO_JOURNAL:
         raise CouldNotLook(f"{unit} writes to {properties['StandardOutput'] or 'nowhere'}, not to the journal")
-    planted = f"{unit.split('@')[0]}-planted-{secrets.token_hex(4)}.service"
+    planted = f"{unit.split('@', 1)[0]}-planted-{secrets.token_hex(4)}.service"
     given = [
         f"--property={name}={properties[name]}"
         for name in (*LOGGING, "User", "Group", "WorkingDirectory", "SyslogIdentifier")
@@ -166,7 +173,8 @@ def journal(units: Sequence[str], since: datetime) -> list[Entry]:
     run(["journalctl", "--sync"], "the journal does not write")
     named = [f"--unit={unit}" for unit in units]
     command = ["journalctl", "--quiet", "--no-pager", "--all", "--output=json", f"--output-fields={FIELDS}"]
-    return parse(run([*command, f"--since=@{int(since.timestamp())}", *named], "the journal cannot be read"))
+    entries: list[Entry] = parse(run([*command, f"--since=@{int(since.timestamp())}", *named], "the journal cannot be read"))
+    return entries
 
 
 def logs(params: dict[str, Any]) -> Verdict:
@@ -220,7 +228,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     params = module.params
-    exit_with(module, [examine(item, lambda: LOOKS[item](params)) for item in dict.fromkeys(params["items"])])
+    exit_with(module, [examine(item, partial(LOOKS[item], params)) for item in dict.fromkeys(params["items"])])
 
 
 if __name__ == "__main__":

@@ -74,8 +74,8 @@ options:
       - The steps, in order. Each is a request as in M(smoke_requests) with more keys. C(keep) takes values from the answer's JSON,
         C({name} V(place.in.it)); C(lacks) is text that the answer must not hold; C(repeat) sends the step several times;
         C(always) sends it even where one before failed, to clean up.
-      - V(${name}) in a step stands for a kept value, one of O(secrets), or V(${nonce}), V(${a}), V(${b}), V(${product}) and V(${sum}),
-        which are new each time. One step must store such a value, and a later GET read it back.
+      - V(${name}) in a step stands for a kept value, one of O(secrets), or V(${nonce}), V(${a}), V(${b}), V(${product}) and
+        V(${sum}), which are new each time. One step must store such a value, and a later GET read it back.
       - Cookies are kept as a browser does.
     type: list
     elements: dict
@@ -115,7 +115,7 @@ EXAMPLES = r"""
     assets: [{folder: dist/assets, path: /assets}]
     pages: [{file: dist/index.html, path: /}]
     journey:
-      - {name: log in, path: /api/login, method: POST, body: {name: probe, password: "${password}"}, json: {name: probe}}
+      - {name: log in, path: /login, method: POST, body: {name: probe, password: "${password}"}, json: {name: probe}}
       - {name: order, path: /api/orders, method: POST, body: {note: "${nonce}"}, status: 201, keep: {order: id}}
       - {name: read it back, path: "/api/orders/${order}", json: {note: "${nonce}"}, repeat: 3}
       - {name: remove it, path: "/api/orders/${order}", method: DELETE, status: 204, always: true}

@@ -11,8 +11,8 @@ short_description: Ask a site at a set rate and say how long the answers took
 description:
   - Sends O(requests) over O(seconds) at O(rate), each when it is due, whether or not those before it were answered. The time of
     an answer counts from the moment at which its request was due.
-  - A request without an answer, with another status or with another body counts as failed. Judges nothing else; M(check_performance)
-    does.
+  - A request without an answer, with another status or with another body counts as failed. Judges nothing else;
+    M(check_performance) does.
   - Runs on the controller. What O(requests) ask is done by the site.
 options:
   url:

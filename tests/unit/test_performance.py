@@ -179,7 +179,15 @@ def test_a_quantile_of_buckets() -> None:
     assert quantile({}, 0.95) is None
 
 
-@given(st.recursive(st.none() | st.text(max_size=5) | st.integers(), lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["resultType", "result", "metric", "values"]), inner, max_size=3), max_leaves=8))  # fmt: skip
+KEYS = st.sampled_from(["resultType", "result", "metric", "values"])
+ANYTHING = st.recursive(
+    st.none() | st.text(max_size=5) | st.integers(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(ANYTHING)
 @settings(max_examples=80)
 def test_no_answer_of_prometheus_stops_the_look(data: Any) -> None:
     try:
@@ -283,7 +291,14 @@ def test_the_load_is_sent_when_it_is_due(run_module: Run) -> None:
     assert result["ended"] - result["began"] < 2.5
 
 
-@pytest.mark.parametrize(("given", "says"), [({"rate": 0}, "more than 0"), ({"requests": [{"path": "x"}]}, "each needs a path"), ({"requests": []}, "there must be one")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"rate": 0}, "more than 0"),
+        ({"requests": [{"path": "x"}]}, "each needs a path"),
+        ({"requests": []}, "there must be one"),
+    ],
+)
 def test_a_load_of_nothing_is_refused(run_module: Run, given: dict[str, Any], says: str) -> None:
     arguments = {"url": "http://shop.example.com", "addresses": ["127.0.0.1"], "requests": [{"path": "/"}]}
     assert says in run_module("send_load", **{**arguments, **given})["msg"]

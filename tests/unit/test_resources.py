@@ -89,7 +89,7 @@ def test_too_few_samples_are_no_pass(moments: list[Moment]) -> None:
     assert judged(moments)[0] == "unverifiable"
 
 
-@pytest.mark.parametrize("load", [Load(0, 0, 0), Load(1000, 700, 0), Load(1000, 950, 50)])
+@pytest.mark.parametrize("load", [Load(0, 0, 0), Load(1000, 400, 0), Load(1000, 950, 50)])
 def test_without_the_load_nothing_is_known(load: Load) -> None:
     assert judged(watch(), load)[0] == "unverifiable"
     assert judge_resources([Use("x", 1, 10)], 0.8, load).status == "unverifiable"
@@ -214,7 +214,7 @@ def test_a_unit_is_read_from_its_control_group(tmp_path: Path) -> None:
     seen = usage.sample_unit(folder)
     assert (seen.cpu, seen.throttled, set(seen.processes)) == (2.5, 1.0, {os.getpid()})
     assert usage.limits(folder, tmp_path)[:2] == [("memory", WEB, 800, 1000), ("memory", "system.slice", 5000, 6000)]
-    with pytest.raises(CouldNotLook, match="none.service"):
+    with pytest.raises(CouldNotLook, match=r"none\.service"):
         usage.unit_folder("/none.service", tmp_path)
     with pytest.raises(CouldNotLook):
         usage.unit_folder("", tmp_path)
@@ -229,6 +229,9 @@ def test_no_state_of_a_process_stops_the_look(text: str) -> None:
         assert "process" in str(reason)
 
 
-@pytest.mark.parametrize(("text", "found"), [("500ms", 0.5), ("1s", 1.0), ("1min 30s", 90.0), ("infinity", None), ("", None), ("x", None), ("1.2.3s", None)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [("500ms", 0.5), ("1s", 1.0), ("1min 30s", 90.0), ("infinity", None), ("", None), ("x", None), ("1.2.3s", None)],
+)
 def test_a_time_of_systemd(text: str, found: float | None) -> None:
     assert seconds(text) == found

@@ -4,6 +4,7 @@ import io
 import json
 import tarfile
 from collections.abc import Callable, Mapping
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -198,8 +199,7 @@ def journey(run_module: Run, application: Notes, steps: Any = JOURNEY) -> dict[s
         {**step, "headers": {"X-Body": '{"text": "${nonce}", "n": ${product}}'}} if step.get("name") == "store" else step
         for step in steps
     ]
-    Server = serving
-    with Server(lambda m, p, h: application.respond(m, p, h)) as port:
+    with serving(application.respond) as port:
         result = run_module(
             "check_visit",
             items=["deploy.verification.critical_functionality"],
@@ -217,8 +217,6 @@ def journey(run_module: Run, application: Notes, steps: Any = JOURNEY) -> dict[s
 @pytest.fixture
 def _delete(monkeypatch: pytest.MonkeyPatch) -> None:
     """The small server knows no DELETE of its own."""
-    from http.server import BaseHTTPRequestHandler
-
     monkeypatch.setattr(BaseHTTPRequestHandler, "do_DELETE", lambda handler: handler.do_GET(), raising=False)
 
 

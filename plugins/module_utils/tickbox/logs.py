@@ -119,7 +119,8 @@ def judge_logs(entries: Sequence[Entry], nonce: str, fresh: Sequence[str], talki
     quiet = [entry for entry in planted if entry.priority > ERROR]
     if quiet:
         problems.append(
-            f"an error that was planted reached the journal at priority {PRIORITY_NAMES[quiet[0].priority]}, where nobody looks for errors"
+            f"an error that was planted reached the journal at priority {PRIORITY_NAMES[quiet[0].priority]}, "
+            "where nobody looks for errors"
         )
     errors = [entry for entry in entries if entry.is_error and entry not in planted]
     counted: dict[str, int] = {}

@@ -61,7 +61,8 @@ def judge_response(load: Mapping[str, Any], budget: Budget) -> Verdict:
         return Verdict(UNVERIFIABLE, "; ".join(blind), observed=_observed(load))
     return verdict(
         _over_budget(load, budget, with_p99=True),
-        f"{load['requests']} requests at {load.get('rate', 0):g}/s: p95 {_ms(load['p95'])}, p99 {_ms(load['p99'])}, {load['failures']} failed",
+        f"{load['requests']} requests at {load.get('rate', 0):g}/s: p95 {_ms(load['p95'])}, p99 {_ms(load['p99'])}, "
+        f"{load['failures']} failed",
         expected={"p95": budget.p95, "p99": budget.p99, "error_ratio": budget.error_ratio},
         observed=_observed(load),
         evidence=load,

@@ -8,7 +8,7 @@ import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import BinaryIO
+from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
 from .assertion import CouldNotLook
@@ -21,6 +21,15 @@ DEEPEST = 8  # nested arrays; SCAN needs two
 PORT = 6379
 
 
+class Stream(Protocol):
+    """What is needed of a connection."""
+
+    def write(self, data: bytes, /) -> int: ...
+    def flush(self) -> None: ...
+    def read(self, size: int, /) -> bytes: ...
+    def readline(self, size: int, /) -> bytes: ...
+
+
 class Refused(Exception):
     """The server answered a command with an error."""
 
@@ -28,7 +37,7 @@ class Refused(Exception):
 class Redis:
     """A connection; each call sends one command and returns its reply."""
 
-    def __init__(self, stream: BinaryIO) -> None:
+    def __init__(self, stream: Stream) -> None:
         self.stream = stream
 
     def __call__(self, *words: str | int) -> Reply:
@@ -51,7 +60,7 @@ class Redis:
                 return found
 
 
-def read_reply(stream: BinaryIO, depth: int = 0) -> Reply:
+def read_reply(stream: Stream, depth: int = 0) -> Reply:
     """Read one reply. Refused: the server's error. CouldNotLook: it is no Redis that answers."""
     line = stream.readline(LARGEST)
     kind, rest = line[:1], line[1:].rstrip(b"\r\n")

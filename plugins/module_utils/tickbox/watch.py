@@ -23,15 +23,16 @@ from .resources import Leak, Load, Moment, Use, leaks, undecided
 
 INTERVAL = 0.25  # seconds from one sample to the next
 DATABASE_EVERY = 2.0  # seconds; each look starts a program
-SENDERS = 2
+SENDERS = 6
 PATIENCE = 5.0  # seconds for one answer of the local load
 LIMITS = ("ControlGroup", "MemoryMax", "TasksMax", "CPUQuotaPerSecUSec")
 NO_LIMIT = {"", "infinity", "[not set]"}
 MICROSECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0}
 CONNECTIONS = """
 SELECT json_build_object(
-  'connections', json_build_array(json_build_object('used', (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'),
-    'limit', current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int, 'name', 'the server')),
+  'connections', json_build_array(json_build_object('name', 'the server',
+    'used', (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'),
+    'limit', current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int)),
   'roles', (SELECT json_agg(json_build_object('name', 'role ' || rolname, 'limit', rolconnlimit,
     'used', (SELECT count(*) FROM pg_stat_activity a WHERE a.usename = r.rolname AND backend_type = 'client backend')))
     FROM pg_roles r WHERE rolcanlogin AND rolconnlimit >= 0),
@@ -155,8 +156,8 @@ class Watch:
     def _use_of_units(self, moment: Moment, shown: Mapping[str, Mapping[str, str]], folders: Mapping[str, Path]) -> None:
         for unit, sample in moment.units.items():
             for what, name, used in (("memory", "MemoryMax", sample.memory), ("tasks", "TasksMax", sample.tasks)):
-                if (limit := shown[unit].get(name, "")) not in NO_LIMIT and limit.isdigit():
-                    self._use(f"{what} of {unit}", used, int(limit))
+                if (most := shown[unit].get(name, "")) not in NO_LIMIT and most.isdigit():
+                    self._use(f"{what} of {unit}", used, int(most))
             for process in sample.processes.values():
                 if process.files_limit:
                     self._use(f"open files of {process.name} in {unit}", process.files, process.files_limit)
