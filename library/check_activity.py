@@ -10,8 +10,8 @@ module: check_activity
 short_description: Whether each of some actions became exactly one event
 description:
   - C(post.monitoring.user_activity) is ticked when each request of O(answers), which M(smoke_requests) has sent, made exactly
-    one row in O(table) with its id and the right kind; when these rows hold nothing beside O(columns), none of O(personal), and no other
-    row tells of the actions.
+    one row in O(table) with its id and the right kind; when these rows hold nothing beside O(columns), none of O(personal), and
+    no other row tells of the actions.
   - Waits O(timeout) for events that are written later, and then O(settle) for a second one.
   - Runs on the database host, as the server's own user.
 options:

@@ -24,6 +24,8 @@ from .resources import Leak, Load, Moment, Use, leaks, undecided
 INTERVAL = 0.25  # seconds from one sample to the next
 DATABASE_EVERY = 2.0  # seconds; each look starts a program
 SENDERS = 6
+# A process takes memory while its threads and caches are used for the first times: more requests at once bring that to its end.
+WARM_RATE, WARM_SENDERS = 3, 16
 PATIENCE = 5.0  # seconds for one answer of the local load
 LIMITS = ("ControlGroup", "MemoryMax", "TasksMax", "CPUQuotaPerSecUSec")
 NO_LIMIT = {"", "infinity", "[not set]"}
@@ -45,12 +47,12 @@ SELECT json_build_object(
 class Sender:
     """A load over the release's socket: each request when it is due, a few under way at once."""
 
-    def __init__(self, socket: Path, requests: Sequence[Mapping[str, Any]], rate: float) -> None:
+    def __init__(self, socket: Path, requests: Sequence[Mapping[str, Any]], rate: float, senders: int) -> None:
         self.socket, self.requests, self.rate = socket, requests, rate
         self.answered = self.failed = 0
         self.wanted = 0
         self._numbers, self._lock, self._stop = count(), threading.Lock(), threading.Event()
-        self._threads = [threading.Thread(target=self._send, daemon=True) for _ in range(SENDERS)]
+        self._threads = [threading.Thread(target=self._send, daemon=True) for _ in range(senders)]
         self._began = 0.0
 
     def start(self) -> None:
@@ -58,9 +60,15 @@ class Sender:
         for thread in self._threads:
             thread.start()
 
-    def stop(self) -> Load:
-        self._stop.set()
-        self.wanted = int((time.monotonic() - self._began) * self.rate) if self._began else 0
+    def stop(self) -> None:
+        """Send no more. Requests under way come to their end."""
+        if not self._stop.is_set():
+            self.wanted = int((time.monotonic() - self._began) * self.rate) if self._began else 0
+            self._stop.set()
+
+    def total(self) -> Load:
+        """What came of the load, once it has ended."""
+        self.stop()
         for thread in self._threads:
             if thread.is_alive():
                 thread.join(PATIENCE + 1)
@@ -114,7 +122,9 @@ class Watch:
             raise CouldNotLook("requests: none of them is a GET")
         shown = systemd.show(self.units, LIMITS)
         folders = {unit: usage.unit_folder(properties.get("ControlGroup", "")) for unit, properties in shown.items()}
-        sender = Sender(Path(params["socket"] or "/"), self.requests, params["rate"])
+        socket = Path(params["socket"] or "/")
+        warming = Sender(socket, self.requests, params["rate"] * WARM_RATE, WARM_SENDERS)
+        sender = Sender(socket, self.requests, params["rate"], SENDERS)
         began = time.monotonic()
         asked = 0.0
         loaded = warm = decided = False
@@ -123,8 +133,12 @@ class Watch:
             if not loaded and at >= params["idle"]:
                 loaded = True
                 if self.units:
+                    warming.start()
+            if not warm and at >= params["idle"] + params["warmup"]:
+                warm = True
+                if self.units:
+                    warming.stop()
                     sender.start()
-            warm = warm or at >= params["idle"] + params["warmup"]
             moment = Moment(
                 at, {unit: usage.sample_unit(folder, thoroughly=True) for unit, folder in folders.items()}, sender.answered, loaded
             )
@@ -144,7 +158,11 @@ class Watch:
                     break
             time.sleep(max(0.0, INTERVAL - (time.monotonic() - began - at)))
         if self.units:
-            self.load = sender.stop()
+            self.load = sender.total()
+            before = warming.total()
+            self.load = Load(
+                before.wanted + self.load.wanted, before.answered + self.load.answered, before.failed + self.load.failed
+            )
             self._average_of_cpu(shown)
 
     def _use(self, what: str, used: float, limit: float) -> None:
