@@ -33,7 +33,7 @@ def load() -> Any:
     if found is None or found.loader is None:
         raise ImportError(f"library/{NAME}.py cannot be loaded")
     module = module_from_spec(found)
-    # The loader of doc strings and the pickling of results look a module up by its name.
+    # As an import would: what the module defines is looked up by its name.
     sys.modules[NAME] = module
     found.loader.exec_module(module)
     return module

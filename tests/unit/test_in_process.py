@@ -1,0 +1,53 @@
+"""Modules that run in the task's own process end as modules do."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+LINKS = sorted(path for path in (ROOT / "plugins" / "action").iterdir() if path.is_symlink())
+
+
+def run(module: str, *arguments: str, **given: Any) -> tuple[int, str]:
+    """Exit code and output of one task on the controller."""
+    command = [str(Path(sys.executable).with_name("ansible")), "localhost", "--inventory=localhost,", "--connection=local"]
+    done = subprocess.run(
+        [*command, f"--module-name={module}", f"--args={json.dumps(given)}", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")},
+        cwd=ROOT,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_each_link_has_its_module() -> None:
+    assert LINKS
+    assert [link.name for link in LINKS if not (ROOT / "library" / link.name).exists()] == []
+
+
+@pytest.mark.parametrize("more", [(), ("--background=30", "--poll=1")], ids=["in process", "asynchronously"])
+def test_a_failure_is_one_with_its_assertions(more: tuple[str, ...]) -> None:
+    code, output = run("check_smoke", *more, answers=[], logged=[])
+    assert code != 0
+    assert "deploy.verification.smoke_tests failed: no smoke request was sent" in output
+    assert '"assertions"' in output
+
+
+def test_a_wrong_argument_is_named() -> None:
+    code, output = run("check_smoke", answers=[])
+    assert code != 0
+    assert "missing required arguments: logged" in output
+
+
+def test_check_mode_is_passed_on() -> None:
+    item = {"id": "post.x.y", "phase": "post.x", "text": "Y"}
+    code, output = run("run_gate", "--check", directory="/none", checklist=[item], phases=["post"])
+    assert code == 0
+    assert '"changed": false' in output
