@@ -4,7 +4,7 @@ SHELL := /bin/bash
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 INVENTORIES := inventory/demo $(wildcard molecule/*/inventory)
 
-.PHONY: help venv repository demo test lint unit contract clean
+.PHONY: help venv repository demo test sweep lint unit contract clean
 
 help: ## say what there is
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -14,6 +14,7 @@ venv: ## install what the controller needs, and make keys and the demo's secrets
 
 repository: venv
 	@python examples/interactive_examples/build_repository.py .tickbox/repositories/interactive_examples.git --signers-dir .tickbox/signers
+	@python tools/demo_signers.py .tickbox/repositories/interactive_examples.git .tickbox/signers .tickbox/attestations/examples examples demo
 
 demo: repository ## bring up a test host and deploy the example application to it
 	@tools/demo
@@ -21,15 +22,18 @@ demo: repository ## bring up a test host and deploy the example application to i
 test: repository ## everything: lint, unit and contract tests, and each scenario on test hosts
 	@tools/test
 
+sweep: repository ## kill deployments and rollbacks at each task, see them recover: SWEEP="--points 12,40"
+	@python tools/sweep $(SWEEP)
+
 lint: venv ## ansible-lint, yamllint, ruff, mypy
 	ruff check
 	ruff format --check
-	mypy library plugins tests tools $(wildcard molecule/*/tests)
+	mypy library plugins tests tools molecule/plugins $(wildcard molecule/*/tests)
 	yamllint --strict .
 	ansible-lint
 
 unit: venv ## tests of the modules
-	pytest --quiet tests/unit
+	pytest --quiet --numprocesses 2 --dist loadfile tests/unit
 
 contract: venv ## tests of what holds the parts together
 	pytest --quiet tests/contract

@@ -72,6 +72,10 @@ archive:
   description: The packed tree.
   returned: O(state=built)
   type: path
+repository:
+  description: Bare copy of the repository.
+  returned: O(state=built)
+  type: path
 sha256:
   description: Digest of the packed tree.
   returned: O(state=built)
@@ -116,7 +120,7 @@ def make(given: dict[str, Any], cache: Path, mirror: Path) -> dict[str, Any]:
     if given["lock"]:
         lock = run(["git", f"--git-dir={mirror}", "show", f"{commit}:{given['lock']}"])
         described["lock_digest"] = hashlib.sha256(lock.encode()).hexdigest()
-    return {**described, "commit": commit, "archive": str(target / "artefact.tar.gz"), "built": missing}
+    return {**described, "commit": commit, "archive": str(target / "artefact.tar.gz"), "repository": str(mirror), "built": missing}
 
 
 def main() -> None:

@@ -13,6 +13,7 @@ description:
     name, the page with status 200 and O(contains) in it, and a redirect from port 80 to HTTPS.
   - An address of the machine that asks is refused as C(unverifiable), because it says nothing about who is outside.
   - Runs on the controller.
+extends_documentation_fragment: [look, site]
 options:
   url:
     description: Address of the site under its name, with C(https).
@@ -23,9 +24,6 @@ options:
     type: list
     elements: str
     default: []
-  ca_path:
-    description: Certificates to trust instead of the machine's own.
-    type: path
   path:
     description: The page.
     type: str
@@ -38,10 +36,6 @@ options:
     description: Port that leads to HTTPS.
     type: int
     default: 80
-  report_only:
-    description: Return the assertions without failing.
-    type: bool
-    default: false
 requirements: [httpx on the controller]
 attributes:
   check_mode:

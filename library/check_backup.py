@@ -19,6 +19,7 @@ description:
     apart from what changed after it was begun.
   - The items of the database run on its host as the server's own user (C(become_user=postgres)); C(deploy.backup.files) runs as
     root on the host of the files.
+extends_documentation_fragment: [look]
 options:
   items:
     description: The items to answer for.
@@ -69,10 +70,6 @@ options:
     description: Folder with room for a restored copy of O(paths).
     type: path
     default: /var/tmp
-  report_only:
-    description: Return the assertions without failing.
-    type: bool
-    default: false
 requirements: [python3-psycopg2, pg_restore, restic]
 attributes:
   check_mode:

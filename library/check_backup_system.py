@@ -14,29 +14,15 @@ description:
     repository itself holds a young backup of this host and none that should have been dropped.
   - The repository must be off the host, that is reached over a network, by restic or as a network file system. Where it is a
     folder on any other mount of its own, what lies behind that cannot be seen from the host, and the item is C(unverifiable) unless
-    O(trust_mount) says that it is known. A folder on the disk of the data is refused in any case.
+    O(trust_mount) says that it is known. A folder on the disk of the data, and a server at an address of this host, are refused in
+    any case.
   - Runs as root on the host. Changes nothing, and takes no lock in the repository.
+extends_documentation_fragment: [look, repository]
 options:
-  repository:
-    description: Address of the restic repository.
-    type: str
-    required: true
-  password_file:
-    description: File with its password.
-    type: path
-    required: true
-  restic_environment:
-    description: Further variables for restic, as the credentials of a store.
-    type: dict
-    default: {}
   environment_file:
     description: File that gives the service the repository's address.
     type: path
     default: /etc/tickbox/restic.env
-  host:
-    description: Name under which the repository keeps this host.
-    type: str
-    required: true
   tag:
     description: Tag of the backups that the timer makes.
     type: str
@@ -65,17 +51,13 @@ options:
   test_max_age_hours:
     description: Age of the last restore test at most.
     type: float
-    default: 180
+    default: 960
   metrics:
     description: Folder where the services leave the times of their success for the monitoring.
     type: path
     default: /var/lib/prometheus/node-exporter
   trust_mount:
     description: Whether a repository on a mount of its own is known to be off the host.
-    type: bool
-    default: false
-  report_only:
-    description: Return the assertions without failing.
     type: bool
     default: false
 requirements: [restic]
@@ -104,6 +86,7 @@ assertions:
   elements: dict
 """
 
+import socket
 import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -111,9 +94,10 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.tickbox import backup_system, systemd
+from ansible.module_utils.tickbox.accessible import own_address
 from ansible.module_utils.tickbox.assertion import CouldNotLook, Verdict, examine, exit_with
 from ansible.module_utils.tickbox.configuration import read_environment_file
-from ansible.module_utils.tickbox.file_backup import Repository
+from ansible.module_utils.tickbox.file_backup import REPOSITORY_SPEC, Repository
 
 ITEM = "pre.environment.backup"
 SUCCESS = {"service": "backup", "test_service": "restore_test"}  # names under which they leave the time of a success
@@ -133,6 +117,15 @@ def job(params: dict[str, Any], which: str) -> backup_system.Kept:
     )
 
 
+def is_here(name: str) -> bool:
+    """Whether an address of the machine of this name is one of this host."""
+    try:
+        found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        return False
+    return any(own_address(str(entry[4][0])) for entry in found)
+
+
 def look(params: dict[str, Any]) -> Verdict:
     try:
         keep = {str(name): int(count) for name, count in params["keep"].items()}
@@ -145,12 +138,14 @@ def look(params: dict[str, Any]) -> Verdict:
     repository = Repository(params["repository"], params["password_file"], params["restic_environment"])
     snapshots, superfluous = repository.scheduled(params["host"], params["tag"], keep)
     data = [Path("/"), *(Path(path) for path in params["paths"])]
+    where = backup_system.place(Path(address), data, Path("/proc/self/mountinfo").read_text()) if local else None
+    machine = backup_system.host_of(params["repository"], where)
     return backup_system.judge_backup_system(
         job(params, "service"),
         job(params, "test_service") if params["test_service"] else None,
         snapshots,
         superfluous,
-        backup_system.place(Path(address), data, Path("/proc/self/mountinfo").read_text()) if local else None,
+        where,
         now=datetime.now(UTC),
         repository=params["repository"],
         settings=read_environment_file(Path(params["environment_file"]).read_text(errors="surrogateescape")),
@@ -160,24 +155,22 @@ def look(params: dict[str, Any]) -> Verdict:
         max_age=timedelta(hours=params["max_age_hours"]),
         test_max_age=timedelta(hours=params["test_max_age_hours"]),
         trust_mount=params["trust_mount"],
+        own_host=machine if machine and is_here(machine) else "",
     )
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "repository": {"type": "str", "required": True},
-            "password_file": {"type": "path", "required": True, "no_log": False},
-            "restic_environment": {"type": "dict", "default": {}, "no_log": True},
+            **REPOSITORY_SPEC,
             "environment_file": {"type": "path", "default": "/etc/tickbox/restic.env"},
-            "host": {"type": "str", "required": True},
             "tag": {"type": "str", "default": "scheduled"},
             "paths": {"type": "list", "elements": "path", "required": True},
             "keep": {"type": "dict", "required": True},
             "service": {"type": "str", "default": "tickbox-backup"},
             "test_service": {"type": "str", "default": "tickbox-restore-test"},
             "max_age_hours": {"type": "float", "default": 26},
-            "test_max_age_hours": {"type": "float", "default": 180},
+            "test_max_age_hours": {"type": "float", "default": 960},
             "metrics": {"type": "path", "default": "/var/lib/prometheus/node-exporter"},
             "trust_mount": {"type": "bool", "default": False},
             "report_only": {"type": "bool", "default": False},

@@ -16,6 +16,7 @@ description:
   - On the controller, with O(hosts). Each address is scanned, over IPv4 and IPv6 where there is a way to it. Ports that O(rules)
     open for the controller's address answer, and no other does, be it open or refused. Scanned are the ports of the rules, those
     on which the host listens, well-known delicate ones, O(more_ports) and some at random.
+extends_documentation_fragment: [look]
 options:
   file:
     description: File of rules that is loaded at boot, on the host.
@@ -44,10 +45,6 @@ options:
     type: list
     elements: str
     default: []
-  report_only:
-    description: Return the assertions without failing.
-    type: bool
-    default: false
 requirements: [nft and unshare on the host]
 attributes:
   check_mode:

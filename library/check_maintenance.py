@@ -17,6 +17,7 @@ description:
   - C(deploy.go_live.disable_maintenance) and C(rollback.close.maintenance) are ticked when every request gets its normal
     answer; with O(operator_maintenance=true) when the site is still closed, as the operator left it.
   - Runs on the controller.
+extends_documentation_fragment: [look, site]
 options:
   item:
     description: The item to answer for.
@@ -27,18 +28,6 @@ options:
       - rollback.initiate.maintenance
       - deploy.go_live.disable_maintenance
       - rollback.close.maintenance
-  url:
-    description: Address of the site under its name.
-    type: str
-    required: true
-  addresses:
-    description: Where the site is asked, instead of the addresses of its name.
-    type: list
-    elements: str
-    default: []
-  ca_path:
-    description: Certificates to trust instead of the machine's own.
-    type: path
   routes:
     description: What to ask, with O(routes[].status) as the normal answer. The form is that of smoke requests, of which more is
       not used.
@@ -73,6 +62,12 @@ options:
       json:
         description: Not used.
         type: raw
+  operations:
+    description: Operations of the API, each by its method and path, that are asked besides with nothing that they could act on. Any
+      answer below 500 is a normal one.
+    type: list
+    elements: str
+    default: []
   page:
     description: Text that only the maintenance page holds.
     type: str
@@ -98,10 +93,6 @@ options:
     description: Whether an operator had closed the site by hand before, so that it has to stay closed.
     type: bool
     default: false
-  report_only:
-    description: Return the assertions without failing.
-    type: bool
-    default: false
 requirements: [httpx on the controller]
 attributes:
   check_mode:
@@ -117,6 +108,7 @@ EXAMPLES = r"""
     routes:
       - {path: /}
       - {path: /api/orders, method: POST, body: {}}
+    operations: ["GET /api/orders/{id}", "DELETE /api/orders/{id}"]
     page: Back in a few minutes
     bypass_token: "{{ maintenance_bypass_token }}"
   delegate_to: localhost
@@ -140,6 +132,8 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible.module_utils.tickbox.assertion import CouldNotLook, Verdict, examine, exit_with
 from ansible.module_utils.tickbox.maintenance import Asked, judge_closed, judge_open
+from ansible.module_utils.tickbox.operations import named
+from ansible.module_utils.tickbox.routes import of_operations
 from ansible.module_utils.tickbox.site import HTTPX, SITE_SPEC, Site, together
 
 CLOSING = ("deploy.maintenance.enable", "rollback.initiate.maintenance")
@@ -154,6 +148,9 @@ def look(params: dict[str, Any]) -> Verdict:
     site = Site(params["url"], params["addresses"], params["ca_path"])
     unknown = f"/{secrets.token_hex(8)}"
     routes = [*params["routes"], {"path": unknown}, {"path": unknown, "method": "POST", "body": {}}]
+    operations = [
+        {"path": each.path, "method": each.method, "body": each.body} for each in of_operations(named(params["operations"]))
+    ]
 
     def ask(what: tuple[str, dict[str, Any], tuple[str, str | None]]) -> Asked:
         address, route, (by, sent) = what
@@ -164,7 +161,7 @@ def look(params: dict[str, Any]) -> Verdict:
 
     nobody = ("", None)
     if params["item"] in OPENING and not params["operator_maintenance"]:
-        return judge_open(together(ask, product(site.addresses, routes, [nobody])), params["page"])
+        return judge_open(together(ask, product(site.addresses, [*routes, *operations], [nobody])), params["page"])
     wrong = {
         "a wrong token": secrets.token_hex(16),
         "an empty token": "",
@@ -173,7 +170,8 @@ def look(params: dict[str, Any]) -> Verdict:
     }
     first, *others = wrong.items()
     way_in = {"path": params["bypass_path"]}
-    visitors = together(ask, [*product(site.addresses, routes, [nobody, first]), *product(site.addresses, [way_in], others)])
+    strangers = [*product(site.addresses, routes, [nobody, first]), *product(site.addresses, operations, [nobody])]
+    visitors = together(ask, [*strangers, *product(site.addresses, [way_in], others)])
     operators = together(ask, product(site.addresses, [way_in], [("the token", token)]))
     seen = judge_closed(visitors, operators, params["page"], params["bypass_status"])
     if params["item"] in OPENING:
@@ -197,6 +195,7 @@ def main() -> None:
             "item": {"type": "str", "required": True, "choices": [*CLOSING, *OPENING]},
             **SITE_SPEC,
             "routes": {"type": "list", "elements": "dict", "required": True, "options": route_spec},
+            "operations": {"type": "list", "elements": "str", "default": []},
             "page": {"type": "str", "required": True},
             "bypass_header": {"type": "str", "default": "X-Maintenance-Bypass"},
             "bypass_token": {"type": "str", "required": True, "no_log": True},

@@ -14,6 +14,7 @@ description:
   - A database that was stamped without its migrations being run has the right revision and the wrong schema, which O(check_command)
     sees as far as it compares (for Alembic tables, columns, types, indexes, unique and foreign keys).
   - Runs where the release's commands are, as the application's user.
+extends_documentation_fragment: [look]
 options:
   heads:
     description: The code's newest revisions.
@@ -37,10 +38,6 @@ options:
       wherever they show.
     type: dict
     default: {}
-  report_only:
-    description: Return the assertions without failing.
-    type: bool
-    default: false
 attributes:
   check_mode:
     support: full

@@ -19,8 +19,10 @@ description:
   - C(post.monitoring.error_logging) is ticked when M(cause_error) on each host of the application found its error in the log as an
     error, and O(error_metric) moved there and in Prometheus.
   - C(post.monitoring.alerts) is ticked when O(rules) are loaded, O(files) are what the inventory says, O(rules_tests) pass,
-    O(test_alert) has reached every receiver, and silences hold back less than half of the alerts, and of the critical ones.
+    O(test_alert) has reached every receiver, Prometheus relabels no alert, and silences hold back less than half of the alerts,
+    and of the critical ones.
   - A receiver that cannot be read here has been reached when Alertmanager's own counters say so.
+extends_documentation_fragment: [look]
 options:
   items:
     description: The items to answer for.
@@ -141,10 +143,6 @@ options:
   error_metric:
     description: The application's counter of errors.
     type: str
-  report_only:
-    description: Return the assertions without failing.
-    type: bool
-    default: false
 attributes:
   check_mode:
     support: full

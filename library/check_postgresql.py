@@ -15,6 +15,7 @@ description:
   - Nobody is let in by pg_hba.conf without proof, from beyond O(clients), or unencrypted over a network. The memory that the server
     plans with fits its control group, and max_connections O(connections).
   - Runs on the database's host as the server's own user (C(become_user=postgres)). Changes nothing.
+extends_documentation_fragment: [look]
 options:
   database:
     description: The application's database.
@@ -42,10 +43,6 @@ options:
     type: list
     elements: str
     default: []
-  report_only:
-    description: Return the assertions without failing.
-    type: bool
-    default: false
 requirements: [python3-psycopg2]
 attributes:
   check_mode:

@@ -16,6 +16,7 @@ description:
     a small limit, on a socket file of its own, and stopped at once. The cache itself is not filled. That it takes a write of
     O(user) now is seen by one that is queued and thrown away.
   - Runs as root on the server's host.
+extends_documentation_fragment: [look]
 options:
   file:
     description: The configuration file.
@@ -66,10 +67,6 @@ options:
     description: The policy wanted; any that evicts where empty.
     type: str
     default: ""
-  report_only:
-    description: Return the assertions without failing.
-    type: bool
-    default: false
 attributes:
   check_mode:
     support: full

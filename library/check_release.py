@@ -26,6 +26,7 @@ description:
   - C(rollback.initiate.code) is C(deploy.release.code) and C(deploy.release.restart) for the earlier release, whose processes need
     not have been started anew.
   - Runs on the host of the application, as root.
+extends_documentation_fragment: [look]
 options:
   items:
     description: The items to answer for.
@@ -133,10 +134,6 @@ options:
     type: list
     elements: str
     default: []
-  report_only:
-    description: Return the assertions without failing.
-    type: bool
-    default: false
 requirements: [python3-packaging on the host, for deploy.release.dependencies]
 attributes:
   check_mode:

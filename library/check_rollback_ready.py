@@ -18,6 +18,7 @@ description:
     transaction that is rolled back).
   - The time is estimated from this run's own phases and from the start and the renames that were just tried.
   - Runs as root; asks the database as its own user.
+extends_documentation_fragment: [look]
 options:
   earlier:
     description: Manifest of the earlier release.
@@ -92,10 +93,6 @@ options:
     description: Further variables for restic, as the credentials of a store.
     type: dict
     default: {}
-  report_only:
-    description: Return the assertions without failing.
-    type: bool
-    default: false
 requirements: [python3-psycopg2, python3-packaging, restic]
 attributes:
   check_mode:
@@ -129,7 +126,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.tickbox import catalogue, dumps, packages, rollback_ready, systemd, trial
+from ansible.module_utils.tickbox import catalogue, dumps, packages, rollback_ready, spare_start, systemd
 from ansible.module_utils.tickbox.assertion import PASSED, CouldNotLook, Verdict, all_of, examine, exit_with
 from ansible.module_utils.tickbox.file_backup import Repository
 from ansible.module_utils.tickbox.postgresql import DatabaseError, connection, rows
@@ -169,7 +166,7 @@ def look_at_release(params: dict[str, Any], manifest: dict[str, Any], release: P
     if digest and web and Path(web).is_file():
         socket = Path(str(manifest.get("socket") or "/"))
         asked = (params["health_path"], params["version_path"], params["start_seconds"])
-        started = trial.start(Path(web), release.name, socket, *asked)
+        started = spare_start.start(Path(web), release.name, socket, *asked)
     return rollback_ready.Earlier(
         digest, damage, environment.stat().st_size if environment.is_file() else None, units, way, no_way, started
     )

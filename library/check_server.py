@@ -15,6 +15,7 @@ description:
     both) and by what systemd says of the unit and the slices above it. What systemd says counts where it cannot enforce it, too.
     A limit that is set above a container on control groups of version 2 is not seen from inside.
   - Where the memory limit cannot be seen the item is C(unverifiable). Changes nothing.
+extends_documentation_fragment: [look]
 options:
   systems:
     description: Systems that will do, each as C(ID VERSION_ID) of C(/etc/os-release).
@@ -86,13 +87,10 @@ options:
     type: float
     default: 10
   packages:
-    description: The oldest version of each package that will do, as dpkg compares them. An epoch counts only where it is written.
+    description: The oldest version of each package that will do, as dpkg compares them; any is newer than V(0). An epoch counts
+      only where it is written. A name with C(*) or C([0-9]) in it stands for a package that it fits.
     type: dict
     default: {}
-  report_only:
-    description: Return the assertions without failing.
-    type: bool
-    default: false
 attributes:
   check_mode:
     support: full
@@ -207,7 +205,7 @@ def look(params: dict[str, Any], arrived: float) -> Verdict:
         rooms={disk["path"]: server.room(Path(disk["path"])) for disk in params["disks"]},
         units=look_at_units([unit["name"] for unit in units]),
         clock=look_at_clock(params["controller_time"], arrived),
-        packages={name: versions.get(name) for name in params["packages"]},
+        packages=server.of_packages(versions, list(params["packages"])),
         broken_packages=broken,
     )
     given = ("systems", "architectures", "cpus", "memory", "disks", "clock", "clock_offset")

@@ -12,6 +12,7 @@ description:
   - C(deploy.verification.smoke_tests) is ticked when each answer of M(smoke_requests) is as defined, none came from a cache,
     and each request's id was found in the application's log by M(check_release) on the hosts of the application.
   - Runs on the controller, after both.
+extends_documentation_fragment: [look]
 options:
   answers:
     description: The answers that M(smoke_requests) returned.
@@ -23,10 +24,6 @@ options:
     type: list
     elements: str
     required: true
-  report_only:
-    description: Return the assertions without failing.
-    type: bool
-    default: false
 attributes:
   check_mode:
     support: full

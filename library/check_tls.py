@@ -15,6 +15,7 @@ description:
   - On the controller, with O(url), each address of each host is asked for each name. The chain that is really served must verify
     with the roots alone, for the name, with O(min_days) to spare for each of its certificates, be the chain that lies on the host,
     and no version of TLS below 1.2 may be spoken. Revocation is not looked at.
+extends_documentation_fragment: [look]
 options:
   certificate_path:
     description: The certificate with its chain, on the host.
@@ -45,10 +46,6 @@ options:
     description: Days that each certificate must still be valid.
     type: int
     default: 14
-  report_only:
-    description: Return the assertions without failing.
-    type: bool
-    default: false
 requirements: [cryptography on the controller]
 attributes:
   check_mode:

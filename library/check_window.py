@@ -14,6 +14,7 @@ description:
     begins before the end. All times are in UTC.
   - On the monitoring host, with O(run), Alertmanager has an active silence for the run, which names it in its comment, holds back
     O(alerts) and nothing else, and lasts for O(seconds).
+extends_documentation_fragment: [look]
 options:
   windows:
     description: When maintenance may be, each with C(start) and C(end) as C(02:30) (UTC) and C(days) (C(mon) to C(sun); all days
@@ -66,10 +67,6 @@ options:
     description: File with its password.
     type: path
     default: /etc/prometheus/dashboard.password
-  report_only:
-    description: Return the assertions without failing.
-    type: bool
-    default: false
 attributes:
   check_mode:
     support: full

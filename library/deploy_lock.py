@@ -11,7 +11,12 @@ short_description: Take or give back the lock of an application on a host
 description:
   - O(state=present) makes the lock file, atomically; it fails when another run holds it and says who, since when, and how
     to go on. Taking a lock that this run already holds is no error.
-  - O(state=absent) removes the lock when this run holds it, and leaves any other lock alone.
+  - While the run lives, the controller touches the lock every 10 seconds. A lock that was not touched for O(stale) seconds, or
+    whose run is known to the controller to be dead, is taken over; what the dead run left running on the host is ended.
+  - The lock is the ledger as well. O(plan) is written into it before the first change. Whoever takes over the lock of a run that
+    was cut off finds its plan as RV(interrupted), and keeps it with the lock until it writes a plan of its own, or an empty one.
+  - O(state=absent) removes the lock when this run holds it, and leaves any other lock alone, as one with an interrupted run in it.
+  - O(state=found) only says who holds it.
   - The lock is never reported as a change.
 options:
   path:
@@ -21,16 +26,26 @@ options:
   state:
     description: What to do.
     type: str
-    choices: [present, absent]
+    choices: [present, absent, found]
     default: present
   run:
-    description: C(id), C(kind), C(who) and C(started) of the run.
+    description: C(id), C(kind), C(who) and C(started) of the run. Needed unless O(state=found).
     type: dict
-    required: true
+  plan:
+    description: What the run is about to change, for M(plan_recovery). Empty once the hosts are whole.
+    type: dict
   takeover:
     description: Take the lock even when another run holds it, once that run is known to be dead.
     type: bool
     default: false
+  dead:
+    description: Id of a run that is dead for certain. The controller names it, where that run was its own.
+    type: str
+    default: ""
+  stale:
+    description: Seconds without a sign of life after which a run is dead.
+    type: int
+    default: 60
 attributes:
   check_mode:
     support: full
@@ -47,85 +62,100 @@ EXAMPLES = r"""
 
 RETURN = r"""
 holder:
-  description: The run that held the lock before.
+  description: The run that held the lock before, with C(age), the seconds since its last sign of life.
   returned: when one did
   type: dict
+interrupted:
+  description: The run that was cut off while it changed the host, with its C(plan). Empty where none was.
+  returned: O(state=present) and O(state=found)
+  type: dict
+ended:
+  description: Commands of the dead run that were still running, and were ended.
+  returned: O(state=present)
+  type: list
+  elements: str
 """
 
-import contextlib
 import json
-import os
 import time
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.tickbox.files import replace
+from ansible.module_utils.tickbox.lock import STALE, alone, end_processes, interrupted, read
 
 
-def read(path: Path) -> dict[str, Any] | None:
-    """What the lock says of its holder, None where there is no lock."""
-    try:
-        holder = json.loads(path.read_text())
-        return {key: holder[key] for key in ("id", "kind", "who", "started")}
-    except FileNotFoundError:
-        return None
-    except (ValueError, KeyError, TypeError):
-        return {"id": "unknown", "kind": "unreadable", "who": "unknown", "started": path.stat().st_mtime}
+class Held(Exception):
+    """Another run holds the lock; the message says which."""
 
 
-def make(path: Path, run: dict[str, Any]) -> bool:
-    """Make the lock whole and at once; False where there is one."""
-    draft = path.with_name(f".{path.name}.{run['id']}")
-    draft.write_text(json.dumps(run) + "\n")
-    try:
-        os.link(draft, path)
-    except FileExistsError:
-        return False
-    finally:
-        draft.unlink()
-    return True
-
-
-def refusal(path: Path, holder: dict[str, Any]) -> str:
+def require_dead(path: Path, holder: dict[str, Any], given: dict[str, Any]) -> None:
+    """Raise Held unless the holder is known to be dead, or is to be taken for dead."""
+    if given["takeover"] or given["dead"] == holder["id"] or holder["age"] > given["stale"]:
+        return
     minutes = int((time.time() - float(holder["started"])) / 60)
-    return (
-        f"Another run holds the lock {path}: {holder['kind']} {holder['id']} by {holder['who']}, begun {minutes} min ago. "
+    raise Held(
+        f"Another run holds the lock {path}: {holder['kind']} {holder['id']} by {holder['who']}, begun {minutes} min ago, "
+        f"last sign of life {holder['age']:.0f} s ago. "
         "Wait for it, or, once it is known to be dead, add -e deploy_lock_takeover=true."
     )
+
+
+def take(path: Path, holder: dict[str, Any] | None, given: dict[str, Any], check_mode: bool) -> dict[str, Any]:
+    """Hold the lock, with the plan where one is given, and return what the run before it left."""
+    run, plan = given["run"], given["plan"]
+    left = interrupted(holder) if holder else {}
+    mine = holder is not None and holder["id"] == run["id"]
+    ended: list[str] = []
+    if mine:
+        left = dict((holder or {}).get("interrupted") or {})
+        if plan is None:
+            return {"interrupted": left, "ended": ended}
+    elif holder:
+        require_dead(path, holder, given)
+        if not check_mode:
+            ended = end_processes(holder["id"])
+    if not check_mode:
+        kept = {"interrupted": left} if left and plan is None else {}
+        replace(path, json.dumps({**run, **({"plan": plan} if plan else {}), **kept}) + "\n")
+    return {"interrupted": left, "ended": ended}
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "path": {"type": "path", "required": True},
-            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-            "run": {"type": "dict", "required": True},
+            "state": {"type": "str", "choices": ["present", "absent", "found"], "default": "present"},
+            "run": {"type": "dict"},
+            "plan": {"type": "dict"},
             "takeover": {"type": "bool", "default": False},
+            "dead": {"type": "str", "default": ""},
+            "stale": {"type": "int", "default": STALE},
         },
+        required_if=[("state", "present", ["run"]), ("state", "absent", ["run"])],
         supports_check_mode=True,
     )
-    path = Path(module.params["path"])
-    run = module.params["run"]
+    given = module.params
+    path = Path(given["path"])
     result: dict[str, Any] = {"changed": False}
+    if given["state"] == "present" and not path.parent.is_dir():
+        module.fail_json(msg=f"{path.parent} does not exist: provision the host first (playbooks/provision.yml)")
+    if not path.parent.is_dir():
+        module.exit_json(**result)
     try:
-        if module.params["state"] == "present" and not path.parent.is_dir():
-            module.fail_json(msg=f"{path.parent} does not exist: provision the host first (playbooks/provision.yml)")
-        holder = read(path)
-        if holder:
-            result["holder"] = holder
-        mine = holder is not None and holder["id"] == run["id"]
-        if module.params["state"] == "absent":
-            if mine and not module.check_mode:
+        with alone(path.parent):
+            holder = read(path)
+            if holder:
+                result["holder"] = holder
+            if given["state"] == "present":
+                result.update(take(path, holder, given, module.check_mode))
+            elif given["state"] == "found":
+                result["interrupted"] = interrupted(holder or {})
+            elif holder and holder["id"] == given["run"]["id"] and not holder.get("interrupted") and not module.check_mode:
                 path.unlink()
-        elif not mine:
-            if holder and not module.params["takeover"]:
-                module.fail_json(msg=refusal(path, holder), **result)
-            if not module.check_mode:
-                if holder:
-                    with contextlib.suppress(FileNotFoundError):
-                        path.unlink()
-                if not make(path, run):
-                    module.fail_json(msg=refusal(path, read(path) or run), **result)
+    except Held as reason:
+        module.fail_json(msg=str(reason), **result)
     except OSError as error:
         module.fail_json(msg=f"The lock {path} cannot be kept: {error}", **result)
     module.exit_json(**result)

@@ -11,6 +11,8 @@ short_description: Ask a site at a steady pace and say what visitors got
 description:
   - Sends a request every O(interval) seconds over connections that it keeps, as a browser does, and keeps the runs of equal
     answers, that is which status, from when to when, how often. A request without an answer counts as status 0.
+  - Once the window is over, that is after a 503 and two seconds with nothing but 200, it asks each second, until another answer
+    comes. The looks that follow come from the same address, which the site lets send only so much.
   - Ends after O(seconds), or once O(until) exists.
   - Changes nothing and judges nothing.
 options:
@@ -91,6 +93,8 @@ except ImportError:
 
 TIMEOUT = 5.0  # seconds; a visitor would have reloaded the page
 PARALLEL = 32  # requests under way at once, so that a slow answer does not delay the next request
+SETTLED = 2.0  # seconds of 200 after which the window is over
+AFTERWARDS = 1.0  # seconds from one request to the next then
 
 
 def ask(client: Any, url: str) -> tuple[float, int, float]:
@@ -104,17 +108,43 @@ def ask(client: Any, url: str) -> tuple[float, int, float]:
     return sent, status, time.perf_counter() - began
 
 
+class Window:
+    """Whether the site was closed, and since when it is open again (monotonic time, seconds)."""
+
+    def __init__(self) -> None:
+        self.closed = False
+        self.open_since: float | None = None
+
+    def met(self, status: int) -> None:
+        """Take notice of an answer."""
+        self.closed = self.closed or status == HTTPStatus.SERVICE_UNAVAILABLE
+        if status != HTTPStatus.OK:
+            self.open_since = None
+        elif self.open_since is None:
+            self.open_since = time.monotonic()
+
+    @property
+    def over(self) -> bool:
+        return self.closed and self.open_since is not None and time.monotonic() - self.open_since > SETTLED
+
+
 def probe(given: dict[str, Any]) -> list[tuple[float, int, float]]:
     until = Path(given["until"]) if given["until"] else None
+    window = Window()
+
+    def asked(client: Any) -> tuple[float, int, float]:
+        answer = ask(client, given["url"])
+        window.met(answer[1])
+        return answer
+
     context = httpx.create_ssl_context(verify=given["ca_path"] or True)
     with httpx.Client(verify=context, timeout=TIMEOUT, trust_env=False) as client, ThreadPoolExecutor(PARALLEL) as pool:
         waiting = []
-        sent = 0
-        began = time.monotonic()
+        due = began = time.monotonic()
         while time.monotonic() - began < given["seconds"] and not (until and until.exists()):
-            waiting.append(pool.submit(ask, client, given["url"]))
-            sent += 1
-            time.sleep(max(0.0, began + sent * given["interval"] - time.monotonic()))
+            waiting.append(pool.submit(asked, client))
+            due += max(given["interval"], AFTERWARDS) if window.over else given["interval"]
+            time.sleep(max(0.0, due - time.monotonic()))
         return sorted(answer.result() for answer in waiting)
 
 
@@ -131,11 +161,11 @@ def summarise(answers: list[tuple[float, int, float]]) -> dict[str, Any]:
         "requests": len(answers),
         "failures": sum(run["count"] for run in runs if run["status"] == 0 or run["status"] >= HTTPStatus.INTERNAL_SERVER_ERROR),
         "p95_seconds": round(times[math.ceil(0.95 * len(times)) - 1], 4) if times else 0.0,
-        "window_seconds": window(runs),
+        "window_seconds": window_seconds(runs),
     }
 
 
-def window(runs: list[dict[str, Any]]) -> float:
+def window_seconds(runs: list[dict[str, Any]]) -> float:
     start: float | None = next((run["first"] for run in runs if run["status"] == HTTPStatus.SERVICE_UNAVAILABLE), None)
     if start is None:
         return 0.0

@@ -9,27 +9,37 @@ DOCUMENTATION = r"""
 module: run_record
 short_description: Open and close the record of a run
 description:
-  - O(state=opened) gives the run its id and its folder under O(reports). From then on the C(tickbox) callback appends
-    to C(results.jsonl) what modules saw.
-  - O(state=closed) writes C(summary.json) and C(checklist.md) from what was appended, and points C(latest) at the run.
+  - O(state=opened) gives the run its id and its folder under O(reports), unless a waiver is wrong. From then on the C(tickbox)
+    callback appends to C(results.jsonl) what modules saw.
+  - O(state=closed) writes C(summary.json), C(checklist.md) and C(junit.xml) from what was appended, and points C(latest) at the
+    run. A signature that nobody has given is C(pending) there.
+  - O(state=resumed) goes on with the record of a run that has ended, for what is only known later; O(state=closed) then writes what
+    was added into its files, and leaves the rest of them as it was.
   - Runs on the controller. In check mode nothing is written and the run has no folder.
   - Keeping the record is never reported as a change.
 options:
   state:
     description: What to do.
     type: str
-    choices: [opened, closed]
+    choices: [opened, resumed, closed]
     required: true
   reports:
     description: Folder that holds the records of all runs. Needed for O(state=opened).
     type: path
   directory:
-    description: Folder of the run, as it was returned when it was opened. Needed for O(state=closed).
+    description: Folder of the run, as it was returned when it was opened. Needed for O(state=resumed) and O(state=closed).
     type: path
   checklist:
-    description: The checklist, C(checklist.yml) as a list of items. Needed for O(state=closed).
+    description: The checklist, C(checklist.yml) as a list of items. Needed for O(state=opened) and O(state=closed).
     type: list
     elements: dict
+  waivers:
+    description:
+      - With O(state=opened), the waivers of this run, which are held against the checklist.
+      - A list of C(item), C(reason), C(approver) and C(expires), the last day on which it holds (C(YYYY-MM-DD), UTC).
+    type: list
+    elements: dict
+    default: []
   facts:
     description:
       - What the run is about, kept with it.
@@ -48,6 +58,7 @@ EXAMPLES = r"""
   run_record:
     state: opened
     reports: reports
+    checklist: "{{ (lookup('file', 'checklist.yml') | from_yaml)['items'] }}"
     facts: {kind: deploy, app: shop, environment: production}
   register: opened
 
@@ -62,7 +73,7 @@ EXAMPLES = r"""
 RETURN = r"""
 tickbox_run:
   description: The opened run.
-  returned: O(state=opened)
+  returned: O(state=opened) and O(state=resumed)
   type: dict
   sample: {id: 20260102t030405z_9f1c, directory: reports/20260102t030405z_9f1c, started: 1767323045.1}
 summary:
@@ -76,16 +87,21 @@ import json
 import secrets
 import socket
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.tickbox.assertion import PENDING
+from ansible.module_utils.tickbox.junit import report
 from ansible.module_utils.tickbox.record import SUMMARY, BrokenRecord, item_results, phase_seconds, read
+from ansible.module_utils.tickbox.waivers import BadWaiver, hold_against
 
 MARKS = {"passed": "x", "attested": "x", "failed": "!", "unverifiable": "?", "waived": "-", "not_applicable": "-"}
 
 
 def open_run(module: AnsibleModule) -> dict[str, Any]:
+    hold_against(module.params["waivers"], module.params["checklist"])
     run_id = time.strftime("%Y%m%dt%H%M%Sz", time.gmtime()) + "_" + secrets.token_hex(2)
     run = {
         "id": run_id,
@@ -101,6 +117,15 @@ def open_run(module: AnsibleModule) -> dict[str, Any]:
     return run
 
 
+def resume_run(module: AnsibleModule) -> dict[str, Any]:
+    directory = Path(module.params["directory"]).absolute()
+    if not (directory / SUMMARY).exists():
+        raise BrokenRecord(f"{directory} holds no run that has ended")
+    opened = next(event for event in read(directory) if event["event"] == "opened")
+    kept = {name: opened[name] for name in ("id", "kind", "app", "environment", "started")}
+    return {**kept, "directory": str(directory), "who": f"{getpass.getuser()}@{socket.gethostname()}", "resumed": time.time()}
+
+
 def checklist_text(summary: dict[str, Any], checklist: list[dict[str, Any]]) -> str:
     """The checklist as Markdown, a line an item, with what was seen."""
     lines = [f"# {summary['kind']} of {summary['app']} to {summary['environment']}: {summary['outcome']}", ""]
@@ -112,7 +137,7 @@ def checklist_text(summary: dict[str, Any], checklist: list[dict[str, Any]]) -> 
             lines += ["", f"## {phase}", ""]
         seen = results.get(item["id"])
         mark = MARKS.get(seen["status"], " ") if seen else " "
-        note = f" - {seen['status']}: {seen['summary']}" if seen else ""
+        note = f" - {seen['status']}, {seen['seconds']} s: {seen['summary']}" if seen else ""
         lines.append(f"- [{mark}] {item['text']} (`{item['id']}`){note}")
     return "\n".join(lines) + "\n"
 
@@ -122,8 +147,10 @@ def close_run(module: AnsibleModule) -> dict[str, Any]:
     events = read(directory)
     opened = next(event for event in events if event["event"] == "opened")
     ended = time.time()
-    results = item_results(events)
-    order = [item["id"] for item in module.params["checklist"]]
+    unsigned = {"status": PENDING, "summary": "nobody has signed it yet", "hosts": [], "seconds": 0.0}
+    signatures = [item["id"] for item in module.params["checklist"] if item["phase"] == "signoff"]
+    results = {item: {"id": item, **unsigned} for item in signatures} | item_results(events)
+    items = [results[item["id"]] for item in module.params["checklist"] if item["id"] in results]
     summary = {
         "run_id": opened["id"],
         "kind": opened["kind"],
@@ -140,11 +167,18 @@ def close_run(module: AnsibleModule) -> dict[str, Any]:
             for event in events
             if event["event"] in ("failure", "unreachable")
         ],
-        "items": [results[item] for item in order if item in results],
+        "counts": dict(Counter(item["status"] for item in items)),
+        "items": items,
     }
-    (directory / SUMMARY).write_text(json.dumps(summary, indent=2) + "\n")
-    (directory / "checklist.md").write_text(checklist_text(summary, module.params["checklist"]))
-    point_latest_at(directory)
+    path = directory / SUMMARY
+    if path.exists():
+        added = {"amended": ended, "counts": summary["counts"], "items": items}
+        summary = {**summary, **json.loads(path.read_text()), **added}
+    path.write_text(json.dumps(summary, indent=2) + "\n")
+    (directory / "checklist.md").write_text(checklist_text(summary, module.params["checklist"]), errors="backslashreplace")
+    (directory / "junit.xml").write_text(report(summary, module.params["checklist"]))
+    if "amended" not in summary:
+        point_latest_at(directory)
     return summary
 
 
@@ -157,21 +191,30 @@ def point_latest_at(directory: Path) -> None:
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "state": {"type": "str", "choices": ["opened", "closed"], "required": True},
+            "state": {"type": "str", "choices": ["opened", "resumed", "closed"], "required": True},
             "reports": {"type": "path"},
             "directory": {"type": "path"},
             "checklist": {"type": "list", "elements": "dict"},
+            "waivers": {"type": "list", "elements": "dict", "default": []},
             "facts": {"type": "dict", "default": {}},
         },
-        required_if=[("state", "opened", ["reports"]), ("state", "closed", ["directory", "checklist"])],
+        required_if=[
+            ("state", "opened", ["reports", "checklist"]),
+            ("state", "resumed", ["directory"]),
+            ("state", "closed", ["directory", "checklist"]),
+        ],
         supports_check_mode=True,
     )
     try:
         if module.params["state"] == "opened":
             module.exit_json(changed=False, tickbox_run=open_run(module))
+        if module.params["state"] == "resumed":
+            module.exit_json(changed=False, tickbox_run=resume_run(module))
         if module.check_mode:
             module.exit_json(changed=False, summary={})
         module.exit_json(changed=False, summary=close_run(module))
+    except BadWaiver as reason:
+        module.fail_json(msg=str(reason))
     except (OSError, BrokenRecord) as error:
         module.fail_json(msg=f"The run record could not be kept: {error}")
 

@@ -12,19 +12,13 @@ description:
   - Sends O(requests) to the site and says what was wrong with each answer. Whether the application itself answered shows in its log
     (M(check_release)); M(check_smoke) judges both.
   - Runs on the controller.
+extends_documentation_fragment: [site]
 options:
-  url:
-    description: Address of the site under its name.
-    type: str
-    required: true
   addresses:
     description: Where the site is asked, instead of the addresses of its name. Each address gets each request.
     type: list
     elements: str
     default: []
-  ca_path:
-    description: Certificates to trust instead of the machine's own.
-    type: path
   requests:
     description: The requests, and what must come back.
     type: list

@@ -5,19 +5,14 @@ import os
 import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import ansible_runner
 import httpx
 import pytest
-import testinfra
-import yaml
-from ansible.parsing.dataloader import DataLoader
-from ansible.parsing.vault import FileVaultSecret
+from machines import ROOT, connector, hosts_of, secrets_of_demo
 
-ROOT = Path(__file__).parents[1]
 ADMIN = "admin"
 
 
@@ -38,29 +33,14 @@ def inventory() -> Path:
 
 @pytest.fixture(scope="session")
 def hosts(inventory: Path) -> dict[str, Any]:
-    """The hosts of the scenario with their variables. A scenario without hosts would test nothing."""
-    named: dict[str, Any] = yaml.safe_load((inventory / "hosts.yml").read_text())["testhosts"]["hosts"]
-    assert named
-    return named
+    """The hosts of the scenario with their variables."""
+    return hosts_of(inventory)
 
 
 @pytest.fixture(scope="session")
 def machine(hosts: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Any]:
     """A host of the scenario by its name, looked at as root."""
-    ssh = ROOT / ".tickbox/ssh"
-    connections = tmp_path_factory.mktemp("ssh")  # a short path, as that of a socket has to be
-
-    @cache
-    def connect(name: str) -> Any:
-        extra = f"-o UserKnownHostsFile={ssh}/known_hosts -o ControlPath={connections}/%C"
-        return testinfra.get_host(
-            f"ssh://ansible@{hosts[name]['ansible_host']}",
-            ssh_identity_file=str(ssh / "id_ed25519"),
-            ssh_extra_args=extra,
-            sudo=True,
-        )
-
-    return connect
+    return connector(hosts, tmp_path_factory.mktemp("ssh"))
 
 
 @pytest.fixture
@@ -126,13 +106,7 @@ def site(address: str) -> httpx.Client:
 
 @pytest.fixture(scope="session")
 def secrets() -> dict[str, str]:
-    """The demo's secrets, out of its vault."""
-    loader = DataLoader()
-    secret = FileVaultSecret(filename=str(ROOT / ".tickbox/vault-password"), loader=loader)
-    secret.load()
-    loader.set_vault_secrets([("default", secret)])
-    found: dict[str, str] = loader.load_from_file(str(ROOT / "inventory/demo/group_vars/all/vault.yml"))
-    return found
+    return secrets_of_demo()
 
 
 @pytest.fixture

@@ -7,4 +7,5 @@ import ansible.module_utils
 
 ROOT = Path(__file__).parent.parent
 ansible.module_utils.__path__.append(str(ROOT / "plugins" / "module_utils"))
-sys.path.insert(0, str(ROOT / "library"))
+for folder in ("library", "molecule", "tools/sweep"):
+    sys.path.insert(0, str(ROOT / folder))

@@ -26,6 +26,7 @@ NAMES = (
     "vault_restic_password",
     "vault_dashboard_password",
     "vault_alertmanager_webhook_token",
+    "vault_notices_password",
 )
 PASSWORD_FILE = Path(__file__).parent.parent / ".tickbox" / "vault-password"
 

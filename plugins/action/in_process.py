@@ -4,7 +4,8 @@
 
 A process of its own costs a module half a second: Python starts, and imports Ansible and httpx once more. Visitors wait for the
 looks in the maintenance window, so the modules that look from outside are imported once here. Each such module has a link of its
-name to this file. On any other host, and asynchronously, the module runs as every module does.
+name to this file. On any other host, and asynchronously, the module runs as every module does. What the run asks of it
+is settled as own_process.py says.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ NAME = HERE.stem
 MODULE_UTILS = str(HERE.parents[1] / "module_utils")
 if MODULE_UTILS not in ansible.module_utils.__path__:
     ansible.module_utils.__path__.append(MODULE_UTILS)
+from ansible.module_utils.tickbox.looks import arguments_for, result_for
 
 
 def load() -> Any:
@@ -45,11 +47,16 @@ class ActionModule(ActionBase):  # type: ignore[misc]
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
+        variables = task_vars or {}
+        arguments = arguments_for(self._task, self._templar, variables)
+        if arguments is None:
+            return {**result, "skipped": True, "skip_reason": "none of its statements is asked for"}
         if self._connection.transport != "local" or self._play_context.become or self._task.async_val:
-            result.update(self._execute_module(task_vars=task_vars, wrap_async=self._task.async_val))
+            result.update(self._execute_module(module_args=arguments, task_vars=task_vars, wrap_async=self._task.async_val))
         else:
-            result.update(self._call(dict(self._task.args), task_vars))
-        return result
+            result.update(self._call(arguments, task_vars))
+        seen: dict[str, Any] = result_for(result, self._task, self._templar, variables)
+        return seen
 
     def _call(self, arguments: dict[str, Any], task_vars: dict[str, Any] | None) -> dict[str, Any]:
         self._update_module_args(NAME, arguments, task_vars)

@@ -27,7 +27,7 @@ from ansible.plugins.callback import CallbackBase
 
 # Ansible gives plugins/module_utils to modules only; a callback has to name it.
 ansible.module_utils.__path__.append(str(Path(__file__).parent.parent / "module_utils"))
-from ansible.module_utils.tickbox.record import Writer
+from ansible.module_utils.tickbox.record import Writer, seconds
 
 MARKS = {
     "passed": ("[x]", C.COLOR_OK),
@@ -70,7 +70,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         opened = result.result.get("tickbox_run")
         if opened and opened.get("directory"):
             self._record = Writer(Path(opened["directory"]))
-            self._write("opened", **opened)
+            self._write("resumed" if "resumed" in opened else "opened", **opened)
         self._assertions(result)
 
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
@@ -89,7 +89,8 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
                 host = self._looked_from(result)
                 mark, color = MARKS[assertion["status"]]
                 self._display.display(f"  {mark} {assertion['item']:<44} {host}: {assertion['summary']}", color=color)
-                self._write("assertion", host=host, phase=self._include._role_name if self._include else None, **assertion)
+                phase = self._include._role_name if self._include else None
+                self._write("assertion", host=host, phase=phase, seconds=seconds(assertion), **assertion)
 
     @staticmethod
     def _looked_from(result: Any) -> str:

@@ -8,9 +8,12 @@ from typing import Any
 import pytest
 import yaml
 from ansible.module_utils.basic import AnsibleModule
+from ansible.plugins.loader import fragment_loader
+from ansible.utils.plugin_docs import get_docstring
 
 ROOT = Path(__file__).parents[2]
 MODULES = sorted(path.stem for path in (ROOT / "library").glob("*.py"))
+fragment_loader.add_directory(str(ROOT / "plugins/doc_fragments"))
 
 
 @pytest.fixture(params=MODULES)
@@ -36,8 +39,7 @@ def specification(module: Any, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any
 
 
 def test_the_documentation_has_the_options_of_the_specification(module: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    documented = yaml.safe_load(module.DOCUMENTATION)
-    options = documented["options"]
+    options = get_docstring(module.__file__, fragment_loader)[0]["options"]
     spec = specification(module, monkeypatch)["argument_spec"]
     assert set(options) == set(spec)
     for name, given in spec.items():

@@ -1,10 +1,13 @@
 """Each role says what it takes, and what it says is so."""
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar, trust_as_template
 
 ROOT = Path(__file__).parents[2]
 ROLES = sorted(path.name for path in (ROOT / "roles").iterdir())
@@ -56,6 +59,19 @@ def test_each_entry_point_has_its_tasks_and_is_described(role: str) -> None:
         assert (ROOT / "roles" / role / "tasks" / f"{name}.yml").exists(), name
 
 
+def test_each_variable_of_the_application_is_specified() -> None:
+    """What is used of the application's definition is checked before anything happens, not met undefined in the window."""
+    texts = [
+        path.read_text()
+        for folder in ("roles", "playbooks")
+        for path in (ROOT / folder).rglob("*")
+        if path.suffix in (".yml", ".j2") and path.parent.name != "meta"
+    ]
+    used = {name for text in texts for name in re.findall(r"\bapp_[a-z_]+\b", text)} - set(ROLES)
+    laid_out = load(ROOT / "playbooks" / "vars" / "layout.yml").keys() | load(ROOT / "playbooks" / "vars" / "release.yml").keys()
+    assert used - laid_out - {option for role in ROLES for option in options(role)} == set()
+
+
 @pytest.mark.parametrize("role", ROLES)
 def test_the_readme_names_each_variable_or_where_they_are(role: str) -> None:
     readme = (ROOT / "roles" / role / "README.md").read_text()
@@ -66,3 +82,37 @@ def test_the_readme_names_each_variable_or_where_they_are(role: str) -> None:
 def test_the_architecture_names_each_role() -> None:
     text = (ROOT / "docs" / "architecture.md").read_text()
     assert [role for role in ROLES if f"`{role}`" not in text] == []
+
+
+def rendered(expression: Any, **variables: Any) -> Any:
+    return Templar(loader=DataLoader(), variables=variables).template(trust_as_template(str(expression)))
+
+
+def packages(groups: list[str], **more: Any) -> dict[str, str]:
+    all_groups = {name: ["one" if name in groups else "other"] for name in ("app", "database", "redis", "web", "monitoring")}
+    found: dict[str, str] = rendered(
+        defaults("preflight")["preflight_packages"], inventory_hostname="one", groups=all_groups, **more
+    )
+    return found
+
+
+def test_hosts_need_the_packages_of_their_work() -> None:
+    assert packages(["web"]) == {"systemd": "252", "python3": "3.11", "nginx": "1.22"}
+    assert packages(["database"])["postgresql-[0-9][0-9]"] == "15"
+    assert packages(["database"], postgresql_version="17")["postgresql-17"] == "15"
+    asked = packages(["app"], app_host_packages=["bubblewrap", "nodejs=18.19"])
+    assert [asked.get(name) for name in ("bubblewrap", "nodejs", "python3-venv")] == ["0", "0", "0"]
+    assert "bubblewrap" not in packages(["web"], app_host_packages=["bubblewrap"])
+
+
+def test_a_service_may_not_be_given_less_memory_than_it_needs() -> None:
+    tasks = yaml.safe_load((ROOT / "roles/preflight/tasks/main.yml").read_text())
+    task = next(one for one in tasks if "no service is given less" in one["name"])
+    services = [{"name": "web"}, {"name": "worker", "memory_max": "64M"}, {"name": "mail", "memory_max": "1G"}]
+    others = [{"name": "half", "memory_max": "50%"}, {"name": "all", "memory_max": "infinity"}]
+    looked_at = rendered(task["loop"], app_services=services + others)
+    held = {
+        one["name"]: rendered("{{ " + task["ansible.builtin.assert"]["that"] + " }}", item=one, preflight_service_memory="256M")
+        for one in looked_at
+    }
+    assert held == {"worker": False, "mail": True}

@@ -1,5 +1,6 @@
 """Backups that make themselves: what keeps them from being there when they are needed."""
 
+import importlib
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -83,6 +84,8 @@ def test_backups_in_place_pass() -> None:
     ("job", "says"),
     [
         (with_timer(UnitFileState="disabled"), "its timer: disabled"),
+        (with_timer(UnitFileState="enabled-runtime"), "its timer: enabled-runtime"),
+        (with_timer(UnitFileState="static"), "its timer: static"),
         (with_timer(ActiveState="inactive"), "its timer: inactive"),
         (with_timer(LoadState="masked"), "its timer: masked"),
         (with_timer(NextElapseUSecRealtime="n/a"), "will not elapse"),
@@ -139,6 +142,9 @@ def test_a_run_under_way_is_no_failure() -> None:
             {"repository": "rest:http://127.0.0.1:8000/", "settings": {"RESTIC_REPOSITORY": "rest:http://127.0.0.1:8000/"}},
             "this very",
         ),
+        ({"where": replace(MOUNTED, kind="nfs4", source="localhost:/b"), "trust_mount": True}, "this very host"),
+        ({"where": replace(MOUNTED, kind="nfs4", source="db1:/b"), "own_host": "db1"}, "this very host, reached as db1"),
+        ({"own_host": "10.0.0.5"}, "this very host, reached as 10.0.0.5"),
         ({"where": replace(MOUNTED, device=1)}, "on the disk of the data alone"),
         ({"where": replace(MOUNTED, disks=frozenset({"sda"}))}, "on the disk of the data alone"),
         ({"where": replace(MOUNTED, source="/dev/loop3"), "trust_mount": True}, "on the disk of the data alone"),
@@ -156,6 +162,49 @@ def test_what_lies_behind_a_mount_cannot_be_seen_unless_it_is_known() -> None:
         judge(where=MOUNTED)
     assert "said to be off the host" in judge(where=MOUNTED, trust_mount=True).summary
     assert judge(where=replace(MOUNTED, kind="nfs4", source="nas:/b")).status == "passed"
+
+
+@pytest.mark.parametrize(
+    ("repository", "host"),
+    [
+        ("s3:https://s3.example.com/db1", "s3.example.com"),
+        ("s3:s3.example.com/db1", "s3.example.com"),
+        ("sftp:root@10.0.0.5:/x", "10.0.0.5"),
+        ("sftp://root@[fd00::5]:22//x", "fd00::5"),
+        ("sftp://root@nas:22//x", "nas"),
+        ("sftp:nas:/x", "nas"),
+        ("rest:https://user:secret@nas:8000/", "nas"),
+        ("rest:http://[fd00::5]:8000/", "fd00::5"),
+        ("b2:bucket:path", ""),
+        ("rclone:remote:path", ""),
+    ],
+)
+def test_the_machine_of_a_repository(repository: str, host: str) -> None:
+    assert backup_system.host_of(repository, None) == host
+
+
+@pytest.mark.parametrize(
+    ("kind", "source", "host"),
+    [
+        ("nfs4", "nas:/b", "nas"),
+        ("nfs4", "[fd00::5]:/b", "fd00::5"),
+        ("cifs", "//nas/b", "nas"),
+        ("fuse.sshfs", "root@nas:/b", "nas"),
+        ("ceph", "10.0.0.5,10.0.0.6:/", ""),
+        ("9p", "share", ""),
+        ("ext4", "/dev/sdb", ""),
+    ],
+)
+def test_the_machine_of_a_mount(kind: str, source: str, host: str) -> None:
+    assert backup_system.host_of("/mnt/backup", replace(MOUNTED, kind=kind, source=source)) == host
+
+
+def test_a_machine_by_an_address_of_this_host() -> None:
+    is_here = importlib.import_module("check_backup_system").is_here
+    assert [name for name in ("127.0.0.1", "::1", "192.0.2.1", "absent.invalid", "." * 300) if is_here(name)] == [
+        "127.0.0.1",
+        "::1",
+    ]
 
 
 def test_a_backup_without_a_time_cannot_be_looked_at() -> None:

@@ -84,6 +84,11 @@ def test_another_dump_is_refused(manifest: dict[str, Any], says: str) -> None:
         (replace(FILE, size=0), "0 bytes"),
         (replace(FILE, modified=datetime(2026, 1, 1, tzinfo=UTC)), "the file is older"),
         (replace(FILE, listing=LISTING.replace("dbname: shop", "dbname: empty")), "a dump of database empty"),
+        (
+            replace(FILE, listing=LISTING.replace("03:04:25", "03:04:24")),
+            "made at 2026-01-02 03:04:24 UTC, before the dump was begun",
+        ),
+        (replace(FILE, listing=LISTING.replace("2026-01-02", "lately")), "does not say when it was made"),
         (replace(FILE, listing=LISTING.replace("TABLE DATA public users", "TABLE DATA public others")), "no rows of public.users"),
         (
             replace(FILE, listing="pg_restore: error: input file does not appear to be a valid archive"),

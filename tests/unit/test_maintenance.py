@@ -96,6 +96,22 @@ def test_a_site_that_is_not_closed_is_refused(run_module: Run, respond: Respond,
     assert says in seen["summary"]
 
 
+def test_each_operation_is_asked(run_module: Run) -> None:
+    operations = ["GET /api/orders/{id}", "DELETE /api/orders/{id}", "POST /api/login"]
+    assert check(run_module, closed, operations=operations)["summary"].startswith("18 requests met the page")
+    assert check(run_module, application, "deploy.go_live.disable_maintenance", operations=operations)["status"] == "passed"
+    hole = but(lambda method, path, token: method == "DELETE")
+    assert "DELETE /api/orders/tickbox-none" in check(run_module, hole, operations=operations)["summary"]
+
+    def half(method: str, path: str, headers: Mapping[str, str]) -> Reply:
+        return CLOSED if path == "/api/login" else application(method, path, headers)
+
+    left = check(run_module, half, "deploy.go_live.disable_maintenance", operations=operations)
+    assert (left["status"], "POST /api/login" in left["summary"]) == ("failed", True)
+    seen = check(run_module, closed, operations=["/api/orders"])
+    assert (seen["status"], seen["summary"]) == ("unverifiable", "operations: '/api/orders' is no method and path")
+
+
 def test_a_site_without_a_release_behind_it(run_module: Run) -> None:
     respond = but(lambda method, path, token: token == TOKEN, (502, {}, "Bad Gateway"))
     assert check(run_module, respond)["status"] == "failed"

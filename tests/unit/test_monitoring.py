@@ -238,9 +238,13 @@ def matcher(name: str, value: str, regex: bool = False, equal: bool = True) -> d
     return {"name": name, "value": value, "isRegex": regex, "isEqual": equal}
 
 
+RUNNING = "alerting:\n  alertmanagers:\n  - follow_redirects: true\nscrape_configs:\n- relabel_configs: []\n"
+
+
 def alerts(*silences: dict[str, Any], tests: tuple[int, str] = (0, "  SUCCESS\n"), **given: Any) -> Verdict:
     loaded = [{**LOADED[0], "name": rule["alert"], "labels": rule["labels"]} for rule in ALERTS]
-    return monitoring.judge_alerts(given.get("loaded", loaded), ALERTS, tests, given.get("changed", []), silences, TARGETS, 15, NOW)
+    loaded, changed, running = given.get("loaded", loaded), given.get("changed", []), given.get("running", RUNNING)
+    return monitoring.judge_alerts(loaded, ALERTS, tests, changed, silences, TARGETS, 15, NOW, running)
 
 
 def silence(*matchers: dict[str, Any], state: str = "active") -> dict[str, Any]:
@@ -297,6 +301,8 @@ def test_silences_that_cannot_be_read(matchers: Any) -> None:
         ({"tests": (0, "")}, "the rules' own tests fail"),
         ({"changed": ["/etc/prometheus/tests/x.yml"]}, "/etc/prometheus/tests/x.yml is not what the inventory says"),
         ({"loaded": []}, "not loaded: Four, One, Three, Two"),
+        ({"running": RUNNING.replace("  alertm", "  alert_relabel_configs: []\n  alertm")}, "may drop or rename alerts"),
+        ({"running": RUNNING.replace("follow_redirects: true", "alert_relabel_configs:")}, "may drop or rename alerts"),
     ],
 )
 def test_alerts_that_are_not_configured(given: dict[str, Any], says: str) -> None:

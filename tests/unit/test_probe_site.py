@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
-from probe_site import summarise
+from probe_site import Window, summarise
 
 
 def runs(*statuses: int) -> list[tuple[float, int, float]]:
@@ -60,6 +60,28 @@ def test_asks_at_its_pace(run_module: Any, site: str) -> None:
     assert sum(run["count"] for run in seen["answers"] if run["status"] == 503) == 2
     assert seen["failures"] == 2
     assert seen["window_seconds"] > 0
+
+
+def test_asks_less_often_once_the_window_is_over(run_module: Any, site: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("probe_site.SETTLED", 0.2)
+    monkeypatch.setattr("probe_site.AFTERWARDS", 0.4)
+    seen = run_module("probe_site", url=site, interval=0.05, seconds=2.0)
+    assert seen["requests"] < 20  # 40 at the pace of before
+    assert [run["status"] for run in seen["answers"]] == [200, 503, 200]
+    assert 0 < seen["window_seconds"] < 1
+
+
+@pytest.mark.parametrize(
+    ("statuses", "over"), [((200, 200), False), ((503, 200), True), ((503, 200, 503), False), ((503, 0, 200), True)]
+)
+def test_the_window_is_over_once_the_site_is_open_again(
+    statuses: tuple[int, ...], over: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("probe_site.SETTLED", -1)
+    window = Window()
+    for status in statuses:
+        window.met(status)
+    assert window.over == over
 
 
 def test_no_answer_is_a_failed_request(run_module: Any) -> None:

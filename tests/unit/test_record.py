@@ -1,11 +1,14 @@
 """The run record: its chain holds, and what is derived from it."""
 
 import json
+import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils.tickbox.record import RESULTS, BrokenRecord, Writer, item_results, phase_seconds, read
+from ansible.module_utils.tickbox.assertion import Verdict, examine
+from ansible.module_utils.tickbox.record import RESULTS, BrokenRecord, Writer, item_results, phase_seconds, read, seconds
 
 
 def assertion(item: str, status: str, host: str = "one", **more: Any) -> dict[str, Any]:
@@ -62,6 +65,12 @@ def test_an_item_has_its_last_result_of_each_host_and_the_worst_of_all() -> None
     assert results["b"]["status"] == "passed"
 
 
+def test_a_later_look_replaces_an_earlier_one_of_the_same_host() -> None:
+    for first, last in (("passed", "failed"), ("failed", "passed"), ("not_applicable", "failed")):
+        events = [assertion("a", first, "controller"), assertion("a", last, "controller")]
+        assert item_results(events)["a"]["status"] == last
+
+
 def test_looking_again_while_rolling_back_ticks_nothing_of_the_deployment() -> None:
     events = [
         assertion("deploy.release.code", "failed", phase="release"),
@@ -71,6 +80,31 @@ def test_looking_again_while_rolling_back_ticks_nothing_of_the_deployment() -> N
     results = item_results(events)
     assert results["deploy.release.code"]["status"] == "failed"
     assert results["rollback.initiate.code"]["status"] == "passed"
+
+
+def test_an_item_took_as_long_as_its_longest_look() -> None:
+    events = [
+        assertion("a", "passed", seconds=9.0),
+        assertion("a", "passed", seconds=1.0),
+        assertion("a", "failed", "two", seconds=0.5),
+    ]
+    assert item_results(events)["a"]["seconds"] == 1.0
+
+
+def test_an_assertion_has_the_times_of_its_look() -> None:
+    before = datetime.now(UTC)
+    seen = examine("a", lambda: time.sleep(0.2) or Verdict("passed", "slow"))  # type: ignore[func-returns-value]
+    assert 0.2 <= seconds(seen) < 2
+    assert abs(datetime.fromisoformat(seen["started"]) - before) < timedelta(seconds=0.1)
+    assert seconds(examine("a", lambda: Verdict("passed", "quick"))) < 0.1
+
+
+def test_a_waiver_is_that_of_the_worst_result() -> None:
+    waiver = {"approver": "Carla"}
+    events = [assertion("a", "waived", waiver=waiver), assertion("a", "passed", "two"), assertion("b", "passed")]
+    results = item_results(events)
+    assert (results["a"]["status"], results["a"]["waiver"]) == ("waived", waiver)
+    assert "waiver" not in results["b"]
 
 
 def test_a_phase_lasts_until_the_next_begins(record: Path) -> None:

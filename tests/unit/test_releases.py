@@ -8,29 +8,30 @@ import pytest
 from ansible.module_utils.tickbox.releases import NoWayBack, way_back
 
 
-def release(version: str, earlier: str = "", restore_point: str = "", state: str = "verified") -> dict[str, str]:
-    return {"version": version, "from_release": earlier, "restore_point": restore_point, "state": state}
+def release(version: str, earlier: str = "", restore_point: str = "", state: str = "verified", head: str = "1") -> dict[str, Any]:
+    about = {"version": version, "from_release": earlier, "restore_point": restore_point, "state": state}
+    return {**about, "migration_head": [head]}
 
 
 RELEASES = {
     "one": release("v1"),
-    "two": release("v2", "one", "before_two"),
-    "three": release("v3", "two"),
-    "four": release("v4", "three", "before_four"),
+    "two": release("v2", "one", "before_two", head="2"),
+    "three": release("v3", "two", head="2"),
+    "four": release("v4", "three", "before_four", head="4"),
 }
 
 
 @pytest.mark.parametrize(
     ("current", "target", "expected"),
     [
-        ("two", None, {"target": "one", "restore_point": "before_two"}),
-        ("three", None, {"target": "two", "restore_point": ""}),
-        ("three", "one", {"target": "one", "restore_point": "before_two"}),
-        ("four", "v2", {"target": "two", "restore_point": "before_four"}),
-        ("four", "v1", {"target": "one", "restore_point": "before_two"}),
+        ("two", None, {"target": "one", "restore_point": "before_two", "migrations": ["2"]}),
+        ("three", None, {"target": "two", "restore_point": "", "migrations": []}),
+        ("three", "one", {"target": "one", "restore_point": "before_two", "migrations": ["2"]}),
+        ("four", "v2", {"target": "two", "restore_point": "before_four", "migrations": ["4"]}),
+        ("four", "v1", {"target": "one", "restore_point": "before_two", "migrations": ["2", "4"]}),
     ],
 )
-def test_finds_the_release_and_the_restore_point_of_its_schema(current: str, target: str | None, expected: dict[str, str]) -> None:
+def test_finds_the_release_and_the_restore_point_of_its_schema(current: str, target: str | None, expected: dict[str, Any]) -> None:
     assert way_back(current, RELEASES, target) == expected
 
 
@@ -53,7 +54,7 @@ def test_says_why_there_is_no_way_back(current: str, releases: Any, target: str 
 
 def test_does_not_turn_in_a_circle() -> None:
     circle = {"a": release("v1", "b"), "b": release("v2", "a")}
-    assert way_back("a", circle) == {"target": "b", "restore_point": ""}
+    assert way_back("a", circle) == {"target": "b", "restore_point": "", "migrations": []}
     with pytest.raises(NoWayBack):
         way_back("a", circle, "v9")
 

@@ -11,7 +11,7 @@ from ansible.module_utils.tickbox.answers import Answer
 from ansible.module_utils.tickbox.assertion import CouldNotLook, Verdict
 from ansible.module_utils.tickbox.dumps import Contents, File
 from ansible.module_utils.tickbox.rollback_ready import Data, Earlier, estimate, judge_data, judge_earlier
-from ansible.module_utils.tickbox.trial import Started, read_service
+from ansible.module_utils.tickbox.spare_start import Started, read_service
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -151,6 +151,13 @@ def test_foreign_texts_are_read_or_refused(text: str) -> None:
             assert str(reason)
 
 
+def test_names_of_packages_may_be_patterns() -> None:
+    versions = {"postgresql-15": "15.10-0+deb12u1", "postgresql-common": "248", "nodejs": "18.19"}
+    wanted = ["postgresql-[0-9][0-9]", "nodejs", "bubblewrap", "redis*"]
+    found = server.of_packages(versions, wanted)
+    assert found == {"postgresql-[0-9][0-9]": "15.10-0+deb12u1", "nodejs": "18.19", "bubblewrap": None, "redis*": None}
+
+
 def test_packages_of_dpkg() -> None:
     text = "ii \tnginx\t1.22\niU \tredis\t7.0\nrc \told\t1\nun \tnever\t\niF \thalf\t2\nhi \tkept\t3\niiR\tbad\t4\n"
     assert server.read_packages(text) == ({"nginx": "1.22", "kept": "3"}, ["redis", "half", "bad"])

@@ -166,6 +166,8 @@ def test_running_refuses(arguments: dict[str, Any], says: str) -> None:
         {"SubState": "elapsed", "NextElapseUSecRealtime": "", "NextElapseUSecMonotonic": "infinity"},
         {"NeedDaemonReload": "yes"},
         {"UnitFileState": "masked"},
+        {"UnitFileState": "enabled-runtime"},
+        {"UnitFileState": "static"},
     ],
 )
 def test_a_timer_that_will_not_elapse(change: dict[str, str]) -> None:

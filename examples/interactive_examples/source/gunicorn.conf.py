@@ -16,6 +16,8 @@ graceful_timeout = 10
 keepalive = 5
 # Imported once, and then shared by the workers: it starts in half the time.
 preload_app = True
+# Nobody uses it, and its folder could not be written: each start would log an error.
+control_socket_disable = True
 # Addresses and schemes that proxies report are read in interactive_examples.clients alone.
 forwarded_allow_ips = ""
 

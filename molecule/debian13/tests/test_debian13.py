@@ -18,5 +18,5 @@ def test_upgrade_and_rollback(play: Any, version: Callable[[], str]) -> None:
     assert version() == "v1.0.0"
     assert play("deploy.yml", app_version="v1.1.0").summary["outcome"] == "deployed"
     assert version() == "v1.1.0"
-    assert play("rollback.yml").summary["outcome"] == "rolled_back"
+    assert play("rollback.yml", rollback_reason="A test takes it back").summary["outcome"] == "rolled_back"
     assert version() == "v1.0.0"

@@ -1,6 +1,8 @@
 """Bad input: one clear error that names the variable or the host and what to do, before anything has changed."""
 
 import json
+import os
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -45,9 +47,19 @@ def test_a_wrong_variable_is_named(play: Any, variables: dict[str, Any], message
 
 
 def test_a_rollback_to_nowhere_is_refused(play: Any) -> None:
-    done = play("rollback.yml", rollback_to="v9.9.9")
+    done = play("rollback.yml", rollback_to="v9.9.9", rollback_reason="A test takes it back")
     assert done.code != 0
     assert "rollback_to: no way leads back to v9.9.9" in done.output
+
+
+def test_a_rollback_that_nobody_gives_a_reason_for_is_refused(inventory: Path) -> None:
+    command = ["ansible-playbook", "--inventory", str(inventory), "rollback.yml"]
+    root = Path(os.environ["MOLECULE_PROJECT_DIRECTORY"])
+    environment = {**os.environ, "ANSIBLE_CONFIG": str(root / "ansible.cfg")}
+    # Without a terminal nobody can be asked.
+    done = subprocess.run(command, cwd=root, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert "-e rollback_reason=" in done.stdout + done.stderr
 
 
 def test_a_held_lock_is_refused_and_stays(play: Any, host: Any) -> None:

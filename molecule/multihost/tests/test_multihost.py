@@ -54,6 +54,13 @@ def test_the_database_is_open_to_the_application_alone(machine: Callable[[str], 
     assert machine("tickbox-web").run(knock).rc != 0
 
 
+def test_what_serves_can_be_looked_at_any_time(play: Any) -> None:
+    done = play("playbooks/verify.yml", "--skip-tags soak")
+    assert {item["id"]: item["summary"] for item in done.summary["items"] if item["status"] in ("failed", "unverifiable")} == {}
+    assert done.code == 0
+    assert done.summary["outcome"] == "verified"
+
+
 def test_a_part_of_the_hosts_is_refused(play: Any) -> None:
     done = play("deploy.yml", "--limit", "tickbox-app1", app_version="v1.1.0")
     assert done.code != 0
@@ -85,7 +92,7 @@ def test_upgrade_and_rollback(play: Any, serving: Callable[[], set[str]], site: 
     assert done.summary["outcome"] == "deployed"
     assert serving() == {"v1.1.0"}
     assert versions(site) == {"v1.1.0"}
-    back = play("rollback.yml")
+    back = play("rollback.yml", rollback_reason="A test takes it back")
     assert back.summary["outcome"] == "rolled_back"
     assert serving() == {"v1.0.0"}
     assert versions(site) == {"v1.0.0"}

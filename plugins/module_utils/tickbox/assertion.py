@@ -13,7 +13,14 @@ from typing import Any
 PASSED = "passed"
 FAILED = "failed"
 UNVERIFIABLE = "unverifiable"
-NOT_APPLICABLE = "not_applicable"  # the run's gate says so, no look at a system
+ATTESTED = "attested"  # a person looked and signed
+# What no look at a system says: the run does, by its gate, its waivers and its signatures.
+NOT_APPLICABLE = "not_applicable"
+WAIVED = "waived"
+PENDING = "pending"
+
+TICKED = (PASSED, ATTESTED)
+HOLDS_NOTHING = (*TICKED, WAIVED, NOT_APPLICABLE)
 
 EVIDENCE_LIMIT = 2000  # characters of any one string kept as evidence: a screenful or two
 
@@ -88,12 +95,16 @@ def examine(item: str, look: Callable[[], Verdict]) -> dict[str, Any]:
 
 
 def exit_with(module: Any, assertions: list[dict[str, Any]], **result: Any) -> None:
-    """End the module with its assertions: as a failure unless each passed or ``report_only`` is set."""
-    open_items = [a for a in assertions if a["status"] != PASSED]
-    if open_items and not module.params["report_only"]:
-        message = "; ".join(f"{a['item']} {a['status']}: {a['summary']}" for a in open_items)
+    """End the module with its assertions: as a failure unless each is ticked or ``report_only`` is set."""
+    message = failure(assertions)
+    if message and not module.params["report_only"]:
         module.fail_json(msg=message, assertions=assertions, changed=False, **result)
     module.exit_json(assertions=assertions, changed=False, **result)
+
+
+def failure(assertions: Iterable[Mapping[str, Any]]) -> str:
+    """What a task says that fails for its assertions; nothing where none holds anything."""
+    return "; ".join(f"{a['item']} {a['status']}: {a['summary']}" for a in assertions if a["status"] not in HOLDS_NOTHING)
 
 
 def moment(name: str, text: str) -> datetime:

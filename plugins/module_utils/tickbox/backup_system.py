@@ -29,7 +29,8 @@ TIMER = (
     "LastTriggerUSec",
     "Unit",
 )
-# Repositories that restic reaches over a network, by the beginning of their address.
+# Repositories that restic reaches over a network, by the beginning of their address; those of NAMES_HOST name a machine in it.
+NAMES_HOST = ("s3:", "sftp:", "rest:")
 REMOTE = ("s3:", "sftp:", "rest:", "b2:", "azure:", "gs:", "swift:", "rclone:")
 NETWORK = (
     "nfs",
@@ -46,6 +47,8 @@ NETWORK = (
     "virtiofs",
 )
 NO_DISK = ("tmpfs", "ramfs", "overlay", "squashfs")
+# The machine that a repository or the source of a mount names; a password may stand before it.
+HOST = re.compile(r"(?:(?:s3|sftp|rest):(?:\w+:)?)?(?://)?(?:[^@/]*@)?(\[[^\]]*\]|[^@:/,\[]+)[:/]")
 HERE = re.compile(r"(?:^|[/@:])(localhost|127\.\d+\.\d+\.\d+|\[?::1\]?)(?=[:/]|$)")
 AHEAD = timedelta(minutes=5)  # by which a clock may differ before a time counts as one of the future
 TO_RUN = timedelta(hours=6)  # a run that began longer ago and has not succeeded has failed
@@ -109,6 +112,13 @@ def place(path: Path, data: Sequence[Path], mountinfo: str, block: Path = Path("
     )
 
 
+def host_of(repository: str, where: Place | None) -> str:
+    """The machine that a repository is said to be on; empty where neither its address nor its mount names one."""
+    address = _address(repository, where)
+    found = HOST.match(address) if address.startswith(NAMES_HOST) or where else None
+    return found[1].strip("[]") if found else ""
+
+
 def judge_backup_system(
     backup: Kept,
     test: Kept | None,
@@ -125,12 +135,13 @@ def judge_backup_system(
     max_age: timedelta,
     test_max_age: timedelta,
     trust_mount: bool,
+    own_host: str = "",
 ) -> Verdict:
     """pre.environment.backup: backups are made by themselves, are young and whole, go off the host, and were restored.
 
     settings: what the service's environment file says. snapshots: the repository's own, of this host's timer. superfluous: how many
     of them the retention would not keep. where: the place of a local repository. test: None where nothing is restored on this host.
-    trust_mount: whether a mount of its own counts as off the host.
+    trust_mount: whether a mount of its own counts as off the host. own_host: the repository's machine, where that is this very one.
     """
     problems = [f"backup: {problem}" for problem in _job_problems(backup, now, max_age)]
     if test is not None:
@@ -143,7 +154,7 @@ def judge_backup_system(
     problems += _snapshot_problems(snapshots, now, backup.succeeded, paths, max_age)
     if superfluous:
         problems.append(f"{superfluous} snapshots are there that the retention does not keep: old ones are not dropped")
-    off, said = _off_host(repository, where, trust_mount)
+    off, said = _off_host(repository, where, trust_mount, own_host)
     problems += off
     latest = max((_time(snapshot) for snapshot in snapshots), default=None)
     tested = f", restored {_ago(now, test.succeeded)}" if test else ""
@@ -239,11 +250,16 @@ def _snapshot_problems(
         yield "the last success left no backup in the repository"
 
 
-def _off_host(repository: str, where: Place | None, trust_mount: bool) -> tuple[list[str], str]:
+def _address(repository: str, where: Place | None) -> str:
+    """Where a repository is on the network; empty where it is not."""
+    return repository if where is None else where.source if where.kind in NETWORK else ""
+
+
+def _off_host(repository: str, where: Place | None, trust_mount: bool, own_host: str) -> tuple[list[str], str]:
     """Problems with the repository's place, and what it is for a person."""
+    if own_host or HERE.search(_address(repository, where)):
+        return [f"the repository is on this very host, reached as {own_host or 'localhost'}"], ""
     if where is None:
-        if HERE.search(repository):
-            return ["the repository is on this very host, reached over its own loopback"], ""
         return [], f"in {repository.partition(':')[0]} off the host"
     described = f"{where.point} ({where.kind} of {where.source})"
     if where.kind in NETWORK:

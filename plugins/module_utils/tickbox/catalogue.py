@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from .dumps import Contents
-from .postgresql import connection, require_room, rows, table_counts
+from .postgresql import connection, create_like, require_room, rows, table_counts
 
 with suppress(ImportError):  # reported by connection()
     from psycopg2 import errors, sql
@@ -77,14 +77,9 @@ def scratch(database: str, name: str) -> Iterator[str]:
         for (old,) in rows(cursor, left, (MARK, scratch_name(database, ""))):
             cursor.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(old)))
         made = sql.Identifier(name)
-        encoding, collate, ctype = rows(
-            cursor, "SELECT pg_encoding_to_char(encoding), datcollate, datctype FROM pg_database WHERE datname = %s", (database,)
-        )[0]
-        create = sql.SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING {} LC_COLLATE {} LC_CTYPE {}")
-        cursor.execute(create.format(made, sql.Literal(encoding), sql.Literal(collate), sql.Literal(ctype)))
+        create_like(cursor, database, name)
         try:
             cursor.execute(sql.SQL("COMMENT ON DATABASE {} IS {}").format(made, sql.Literal(MARK)))
-            cursor.execute(sql.SQL("REVOKE CONNECT ON DATABASE {} FROM PUBLIC").format(made))
             yield name
         finally:
             cursor.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(made))

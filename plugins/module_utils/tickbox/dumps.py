@@ -4,10 +4,12 @@
 
 from __future__ import annotations
 
+import calendar
 import hashlib
 import json
 import re
 import subprocess
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -78,6 +80,15 @@ def look_at_file(path: Path) -> File | None:
     return File(status.st_size, digest, datetime.fromtimestamp(status.st_mtime, UTC), done.stdout or done.stderr)
 
 
+def damage(manifest: Mapping[str, Any], file: Path) -> str:
+    """Say why the file is not the dump that the manifest describes, or nothing."""
+    if not file.is_file():
+        return f"{file} is missing"
+    with file.open("rb") as opened:
+        found = hashlib.file_digest(opened, "sha256").hexdigest()
+    return "" if found == manifest["sha256"] else f"{file} is corrupt: its digest is not that of its manifest"
+
+
 def judge_dump(
     manifest: Mapping[str, Any], file: File | None, live: Contents, *, run: str, database: str, run_started: datetime
 ) -> Verdict:
@@ -95,7 +106,7 @@ def judge_dump(
     else:
         problems += _file_problems(manifest, file, started)
         filled = {table for table, count in manifest["tables"].items() if count} - live.provided
-        problems += _listing_problems(file.listing, database, filled)
+        problems += _listing_problems(file.listing, database, filled, started)
     problems += _table_problems(manifest["tables"], live.tables, drift=True)
     total = sum(manifest["tables"].values())
     return verdict(
@@ -111,10 +122,8 @@ def judge_restored(manifest: Mapping[str, Any], restored: Contents | None, live:
     """deploy.backup.integrity: the restored copy has the rows that the dump was made from, and the live definitions."""
     if restored is None:
         return verdict([f"the dump cannot be restored: {stopped}"], "")
-    problems = _table_problems(manifest["tables"], restored.tables, drift=False)
+    problems = content_problems(manifest, restored.tables, restored.head)
     head = sorted(manifest.get("migration_head") or [])
-    if restored.head != head:
-        problems.append(f"it is at migration {listed(restored.head) or 'none'}, not {listed(head) or 'none'}")
     for name, keys in {
         "lacks": live.definitions.keys() - restored.definitions.keys(),
         "has besides": restored.definitions.keys() - live.definitions.keys(),
@@ -137,6 +146,15 @@ def judge_restored(manifest: Mapping[str, Any], restored: Contents | None, live:
     )
 
 
+def content_problems(manifest: Mapping[str, Any], tables: Mapping[str, int], head: list[str]) -> list[str]:
+    """Name where a restored copy has not the tables, rows and migrations that the dump was made from."""
+    problems = _table_problems(manifest["tables"], tables, drift=False)
+    wanted = sorted(manifest.get("migration_head") or [])
+    if head != wanted:
+        problems.append(f"it is at migration {listed(head) or 'none'}, not {listed(wanted) or 'none'}")
+    return problems
+
+
 def _file_problems(manifest: Mapping[str, Any], file: File, started: datetime) -> list[str]:
     problems = []
     if file.size != manifest["size"] or not file.size:
@@ -148,17 +166,34 @@ def _file_problems(manifest: Mapping[str, Any], file: File, started: datetime) -
     return problems
 
 
-def _listing_problems(listing: str, database: str, filled: set[str]) -> list[str]:
-    """Name what the file lacks by its own table of contents, which says of what it is a dump and whose rows it holds."""
+def _listing_problems(listing: str, database: str, filled: set[str], started: datetime) -> list[str]:
+    """Name what the file lacks by its own table of contents: of what it is a dump, when it was made, whose rows it holds."""
     named = re.search(r"^;\s+dbname: (.*)$", listing, re.MULTILINE)
     if not named:
         return [f"the file is no dump: {listing.strip()[:100]}"]
     problems = [] if named[1] == database else [f"the file is a dump of database {named[1]}"]
+    made = _archive_created(listing)
+    if made is None:
+        problems.append("the file does not say when it was made")
+    elif made < int(started.timestamp()):
+        problems.append(
+            f"the file was made at {datetime.fromtimestamp(made, UTC):%Y-%m-%d %H:%M:%S} UTC, before the dump was begun"
+        )
     entries = re.findall(r"^\d.* (?:TABLE|MATERIALIZED VIEW) DATA (\S+) (.*)$", listing, re.MULTILINE)
     held = [f"{schema}.{rest}" for schema, rest in entries]  # rest: the table and its owner
     if lacking := {table for table in filled if not any(entry.startswith(f"{table} ") for entry in held)}:
         problems.append(f"the file holds no rows of {listed(lacking)}")
     return problems
+
+
+def _archive_created(listing: str) -> float | None:
+    """When pg_dump made the file (Unix time). It keeps the local time of its host, which is where the file is looked at."""
+    said = re.search(r"^; Archive created at (.* (\S+))$", listing, re.MULTILINE)
+    try:
+        made = time.strptime(said[1], "%Y-%m-%d %H:%M:%S %Z") if said else None
+    except ValueError:
+        return None
+    return made and (calendar.timegm(made) if said and said[2] == "UTC" else time.mktime(made))
 
 
 def _table_problems(dumped: Mapping[str, int], there: Mapping[str, int], *, drift: bool) -> list[str]:

@@ -19,6 +19,14 @@ from typing import Any
 from .assertion import CouldNotLook, Verdict, listed, verdict
 from .tree import tree_entries
 
+# The arguments of every module that reads a host's backups in a repository.
+REPOSITORY_SPEC: dict[str, Any] = {
+    "repository": {"type": "str", "required": True},
+    "password_file": {"type": "path", "required": True, "no_log": False},
+    "restic_environment": {"type": "dict", "default": {}, "no_log": True},
+    "host": {"type": "str", "required": True},
+}
+
 
 @dataclass
 class Compared:
@@ -68,6 +76,29 @@ class Repository:
         """The snapshots that bear a tag."""
         return self._asked("snapshots", "--no-lock", "--json", "--tag", tag)
 
+    def of_host(self, host: str) -> list[dict[str, Any]]:
+        """All snapshots of a host."""
+        return self._asked("snapshots", "--no-lock", "--json", "--host", host)
+
+    def sizes(self, snapshot: str, paths: Sequence[str]) -> dict[str, int]:
+        """The entries of a snapshot that are one of ``paths`` or below it, each with its bytes."""
+        code, out, said = self._restic("ls", "--recursive", "--no-lock", "--json", snapshot, *paths)
+        if code != 0:
+            raise CouldNotLook(f"restic: {said}")
+        entries = [json.loads(line) for line in out.splitlines()]
+        return {str(entry["path"]): int(entry.get("size", 0)) for entry in entries if entry.get("struct_type") == "node"}
+
+    def restore(self, snapshot: str, target: Path, paths: Sequence[str] = ()) -> str:
+        """Restore a snapshot, or ``paths`` of it, below ``target``; return what stopped it, or nothing."""
+        included = [word for path in paths for word in ("--include", path)]
+        code, _, said = self._restic("restore", snapshot, "--target", str(target), *included)
+        return f"the snapshot is not restored: {said}" if code != 0 else ""
+
+    def forget(self, snapshots: Sequence[str]) -> str:
+        """Drop snapshots; their data goes with the next prune. Return what stopped it, or nothing."""
+        code, _, said = self._restic("forget", *snapshots)
+        return said if code != 0 else ""
+
     def _asked(self, *arguments: str) -> list[dict[str, Any]]:
         code, out, said = self._restic(*arguments)
         if code != 0:
@@ -83,12 +114,9 @@ class Repository:
     @contextmanager
     def restored(self, snapshot: str, needed: int, room: Path) -> Iterator[tuple[Path, str]]:
         """A copy of the snapshot below ``room``, removed afterwards, and what stopped it from being made, or nothing."""
-        free = shutil.disk_usage(room).free
-        if free < needed * 1.1:
-            raise CouldNotLook(f"a restored copy needs {needed} bytes in {room}, of which {free} are free")
+        require_room(room, needed)
         with tempfile.TemporaryDirectory(dir=room, prefix="restore-") as target:
-            code, _, said = self._restic("restore", snapshot, "--target", target)
-            yield Path(target), f"the snapshot is not restored: {said}" if code != 0 else ""
+            yield Path(target), self.restore(snapshot, Path(target))
 
     def check(self, subset: str) -> str:
         """Have the repository read its data; return what it found wrong, or nothing."""
@@ -103,6 +131,13 @@ class Repository:
             raise CouldNotLook("restic is not installed on this host") from None
         lines = [line.strip() for line in (done.stderr or done.stdout).splitlines() if line.strip()]
         return done.returncode, done.stdout, lines[-1] if lines else f"exit code {done.returncode}"
+
+
+def require_room(folder: Path, needed: int) -> None:
+    """Raise CouldNotLook unless so many bytes fit into ``folder``, with a tenth to spare."""
+    free = shutil.disk_usage(folder).free
+    if free < needed * 1.1:
+        raise CouldNotLook(f"a restored copy needs {needed} bytes in {folder}, of which {free} are free")
 
 
 def compare(source: Path, copy: Path, begun: datetime) -> Compared:

@@ -195,10 +195,12 @@ def judge_alerts(
     targets: Targets,
     interval: float,
     now: float,
+    configuration: str,
 ) -> Verdict:
     """post.monitoring.alerts but for the test alert: rules loaded and tested, and not silenced.
 
     ``tests``: exit code and output of promtool. ``changed_files``: files that are not what the inventory says.
+    ``configuration``: the one that Prometheus runs with.
     """
     problems = rule_problems(loaded, rules, interval * INTERVALS + MOMENT, now)
     problems += [
@@ -210,6 +212,8 @@ def judge_alerts(
     alerts = [rule for rule in rules if "alert" in rule and rule.get("labels", {}).get("severity") != "test"]
     if not alerts:
         problems.append("no alert is asked for")
+    if re.search(r"^[\s-]*alert_relabel_configs:", configuration, re.MULTILINE):
+        problems.append("Prometheus may drop or rename alerts on their way (alert_relabel_configs)")
     problems += _silence_problems(silences, alerts, targets)
     active = [silence for silence in silences if _state(silence) == "active"]
     return verdict(

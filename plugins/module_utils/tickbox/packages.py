@@ -156,7 +156,10 @@ def _look_at_package(info: Path, venv: Path, found: Installed) -> set[str]:
     except (FileNotFoundError, UnicodeDecodeError, csv.Error):
         found.problem("(METADATA or RECORD) that say what a package is, missing or unreadable", info.name)
         return set()
-    found.packages[re.sub(r"[-_.]+", "-", str(metadata["Name"])).lower()] = str(metadata["Version"])
+    package = re.sub(r"[-_.]+", "-", str(metadata["Name"])).lower()
+    if package in found.packages:
+        found.problem("that say of a package that it is installed twice", info.name)
+    found.packages[package] = str(metadata["Version"])
     owned = set()
     for name, recorded in entries:
         path = Path(os.path.normpath(info.parent / name))

@@ -65,10 +65,38 @@ def databases(cursor: Any) -> list[str]:
     return [name for (name,) in rows(cursor, "SELECT datname FROM pg_database WHERE NOT datistemplate ORDER BY 1")]
 
 
-def require_room(cursor: Any, database: str) -> None:
-    """Raise DatabaseError unless a copy of ``database`` fits beside it, with a tenth to spare for what is written meanwhile."""
-    size, directory = rows(cursor, "SELECT pg_database_size(%s), current_setting('data_directory')", (database,))[0]
+def require_room(cursor: Any, database: str, size: int | None = None) -> None:
+    """Raise DatabaseError unless a copy of ``database`` fits beside it, with a tenth to spare for what is written meanwhile.
+
+    ``size``: bytes that the copy takes, where they are not those of the database as it is now.
+    """
+    now, directory = rows(cursor, "SELECT pg_database_size(%s), current_setting('data_directory')", (database,))[0]
+    size = now if size is None else size
     room = os.statvfs(Path(directory))
     free = room.f_bavail * room.f_frsize
     if free < size * 1.1:
         raise DatabaseError(f"a copy of {database} needs {size} bytes in {directory}, of which {free} are free")
+
+
+def owner_of(cursor: Any, database: str) -> str:
+    """The role that owns a database."""
+    found = rows(cursor, "SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = %s", (database,))
+    if not found:
+        raise DatabaseError(f"there is no database {database}")
+    return str(found[0][0])
+
+
+def create_like(cursor: Any, source: str, name: str, owner: str | None = None) -> None:
+    """Make an empty database with the encoding and the order of ``source``, into which only superusers and its owner may look.
+
+    It belongs to whoever asks where no owner is named. Raises DatabaseError where there is no ``source``.
+    """
+    query = "SELECT pg_encoding_to_char(encoding), datcollate, datctype FROM pg_database WHERE datname = %s"
+    like = rows(cursor, query, (source,))
+    if not like:
+        raise DatabaseError(f"there is no database {source}")
+    settings = map(sql.Literal, like[0])
+    belongs = sql.SQL(" OWNER {}").format(sql.Identifier(owner)) if owner else sql.SQL("")
+    create = sql.SQL("CREATE DATABASE {}{} TEMPLATE template0 ENCODING {} LC_COLLATE {} LC_CTYPE {}")
+    cursor.execute(create.format(sql.Identifier(name), belongs, *settings))
+    cursor.execute(sql.SQL("REVOKE CONNECT ON DATABASE {} FROM PUBLIC").format(sql.Identifier(name)))

@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -61,8 +62,14 @@ def read(directory: Path) -> list[dict[str, Any]]:
     return events
 
 
+def seconds(assertion: Mapping[str, Any]) -> float:
+    """How long the look at one item took, by its own times. What several items need is counted with the first that asks for it."""
+    began, ended = (datetime.fromisoformat(assertion[name]) for name in ("started", "ended"))
+    return round((ended - began).total_seconds(), 2)
+
+
 def item_results(events: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """For each item looked at: its status, a summary, and the hosts it was looked at on.
+    """For each item looked at: its status, a summary, its hosts, the seconds of the longest look, and its waiver.
 
     A later look at the same item on the same host replaces the earlier one; over hosts, the worst status stands. What is
     looked at again on the way back is evidence for the rollback: it ticks no item of the deployment.
@@ -80,6 +87,8 @@ def item_results(events: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any
             "status": worst["status"],
             "summary": worst["summary"],
             "hosts": sorted(by_host),
+            "seconds": max(event.get("seconds", 0.0) for event in by_host.values()),
+            **({"waiver": worst["waiver"]} if "waiver" in worst else {}),
         }
     return results
 

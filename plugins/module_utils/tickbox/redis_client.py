@@ -16,9 +16,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from .assertion import CouldNotLook
 
+PORT = 6379
 TIMEOUT = 5.0  # seconds for an answer
 LONGEST = 64 * 1024 * 1024  # bytes of one answer; the server's own limit for a string is 512 MB
 DEEPEST = 8  # arrays within arrays
@@ -79,6 +81,19 @@ class Redis:
         lines = answer.splitlines() if isinstance(answer, str) else []
         return {name: value for name, sign, value in (line.partition(":") for line in lines) if sign}
 
+    def scan(self, pattern: str) -> set[str]:
+        """All keys that match the pattern; the server is not blocked meanwhile."""
+        found: set[str] = set()
+        cursor = "0"
+        while True:
+            answer = self("SCAN", cursor, "MATCH", pattern, "COUNT", 500)
+            if not isinstance(answer, list) or len(answer) != 2 or not isinstance(answer[1], list):  # noqa: PLR2004
+                raise CouldNotLook(f"Redis at {self.name} answers SCAN with something else")
+            cursor = str(answer[0])
+            found |= {str(key) for key in answer[1]}
+            if cursor == "0":
+                return found
+
     def _answer(self, depth: int = 0) -> Any:
         line = self.file.readline(LONGEST)
         kind, rest = line[:1], line[1:].rstrip(b"\r\n").decode("utf-8", "replace")
@@ -105,6 +120,27 @@ class Redis:
                 raise CouldNotLook(f"Redis at {self.name} stopped in the middle of an answer")
             return text[:-2].decode("utf-8", "replace")
         return [self._answer(depth + 1) for _ in range(number)]
+
+
+def connect(url: str) -> Redis:
+    """Connect to ``redis[s]://[user][:password]@host[:port][/database]`` and log in there. No message holds the password."""
+    try:
+        parts = urlsplit(url)
+        port, database = parts.port or PORT, int(parts.path.strip("/") or 0)
+    except ValueError:
+        raise CouldNotLook("the address of Redis cannot be read") from None
+    if parts.scheme not in {"redis", "rediss"} or not parts.hostname:
+        raise CouldNotLook("the address of Redis is none: redis://user:password@host:port/database")
+    redis = Redis(parts.hostname, port, ssl.create_default_context() if parts.scheme == "rediss" else None)
+    user, password = unquote(parts.username or ""), unquote(parts.password or "")
+    try:
+        if password:
+            redis("AUTH", *([user] if user else []), password)
+        if database:
+            redis("SELECT", database)
+    except Refused as error:
+        raise CouldNotLook(f"Redis at {redis.name}: {error}") from None
+    return redis
 
 
 @contextmanager

@@ -51,7 +51,8 @@ class Look:
     def configuration(self) -> Verdict:
         """deploy.release.configuration."""
         settings = Path(self.params["environment_file"]).read_text(errors="surrogateescape")
-        shown = systemd.show(self.params["units"], systemd.SERVICE)
+        begun_by_timers = [timer.removesuffix("timer") + "service" for timer in self.timers]
+        shown = systemd.show([*self.params["units"], *begun_by_timers], systemd.SERVICE)
         return configuration.judge_configuration(
             self.params["files"],
             {entry["path"]: configuration.look(Path(entry["path"])) for entry in self.params["files"]},

@@ -18,11 +18,12 @@ def way_back(current: str, releases: Mapping[str, Mapping[str, Any]], target: st
     """The release to go back to and the restore point of the schema that it had.
 
     ``target``: a release id or a version; by default the verified release that served before ``current``.
-    Returns ``{target, restore_point}``; the restore point is empty where no migration has run since.
+    Returns ``{target, restore_point, migrations}``; the restore point is empty where no migration has run since. migrations: the
+    heads of the releases that are taken back, those that the target does not have.
     """
     if not current:
         raise NoWayBack("no release serves: there is nothing to go back from")
-    restore_point = ""
+    restore_point, heads = "", set()
     passed = {current}
     step = current
     while True:
@@ -33,6 +34,7 @@ def way_back(current: str, releases: Mapping[str, Mapping[str, Any]], target: st
         if not earlier or earlier in passed:
             wanted = f" to {target}" if target else ""
             raise NoWayBack(f"no way leads back{wanted} from {current}: {step} was deployed when no other release served")
+        heads |= set(manifest.get("migration_head") or [])
         restore_point = str(manifest.get("restore_point") or "") or restore_point
         if _is(earlier, releases.get(earlier, {}), target):
             break
@@ -43,7 +45,8 @@ def way_back(current: str, releases: Mapping[str, Mapping[str, Any]], target: st
         raise NoWayBack(f"release {earlier} is not on this host any more")
     if found.get("state") != VERIFIED:
         raise NoWayBack(f"release {earlier} was never verified (it is {found.get('state')}): it is no target")
-    return {"target": earlier, "restore_point": restore_point}
+    migrations = sorted(heads - set(found.get("migration_head") or []))
+    return {"target": earlier, "restore_point": restore_point, "migrations": migrations}
 
 
 def _is(release_id: str, manifest: Mapping[str, Any], target: str | None) -> bool:

@@ -4,11 +4,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pwd
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from typing import Any
 
 from .assertion import CouldNotLook
 from .postgresql import connection, rows
@@ -17,6 +20,25 @@ with suppress(ImportError):  # reported by connection()
     from psycopg2 import sql
 
 WRITTEN = "SELECT coalesce(sum(n_tup_ins + n_tup_upd + n_tup_del), 0) FROM pg_stat_user_tables"
+
+
+RECORD: dict[str, type] = {"name": str, "database": str, "made": str, "tables": dict, "head": list}
+
+
+def record_text(point: str, database: str, contents: Mapping[str, Any]) -> str:
+    """What is kept with a restore point, as its comment, so that it goes wherever the restore point goes."""
+    made = datetime.now(UTC).isoformat(timespec="seconds")
+    return json.dumps({"name": point, "database": database, "made": made, "tables": contents["tables"], "head": contents["head"]})
+
+
+def read_record(comment: str | None) -> dict[str, Any] | None:
+    """What a database held when it was made as a restore point; None for one that does not say so."""
+    try:
+        found = json.loads(comment or "")
+    except ValueError:
+        return None
+    whole = isinstance(found, dict) and all(isinstance(found.get(name), kind) for name, kind in RECORD.items())
+    return found if whole else None
 
 
 @contextmanager

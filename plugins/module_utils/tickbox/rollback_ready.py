@@ -13,8 +13,8 @@ from typing import Any
 from .answers import HTTP_OK, json_differences
 from .assertion import CouldNotLook, Verdict, listed, verdict
 from .dumps import DRIFT_ROWS, DRIFT_SHARE, Contents, File
+from .spare_start import Started
 from .systemd import Properties
-from .trial import Started
 
 UNIT = ("LoadState", "UnitFileState", "NeedDaemonReload", "FragmentPath", "DropInPaths", "ExecStart")
 # Phases of this run that a rollback goes through as well: closing the site, the switch with its caches, looking at it.
@@ -146,7 +146,7 @@ def estimate(phases: Sequence[Mapping[str, Any]], now: float, start: float, rena
         if phase in PHASES:
             parts[phase] = parts.get(phase, 0.0) + ended - began
     if lacking := set(PHASES) - parts.keys():
-        raise CouldNotLook(f"this run did not measure {listed(lacking)}, so that a rollback's time cannot be estimated")
+        raise CouldNotLook(f"no record here says how long {listed(lacking)} took, so that a rollback's time cannot be estimated")
     parts |= {"start": start, "renames": RENAMES * rename}
     seconds = sum(parts.values())
     problems = [f"a rollback would take {seconds:.0f} s, {limit:g} s at most"] if seconds > limit else []

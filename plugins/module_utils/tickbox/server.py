@@ -9,6 +9,7 @@ import os
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +95,13 @@ def read_packages(text: str) -> tuple[dict[str, str], list[str]]:
         elif state[1:2] not in {"n", "c", ""} or state[2:3].strip():
             broken.append(name)
     return versions, broken
+
+
+def of_packages(versions: Mapping[str, str], wanted: Sequence[str]) -> dict[str, str | None]:
+    """The version of each wanted package; of a name with ``*`` or ``[0-9]`` in it, that of the first package which it fits."""
+    return {
+        name: next((versions[one] for one in sorted(versions) if one == name or fnmatchcase(one, name)), None) for name in wanted
+    }
 
 
 def read_memory(text: str) -> int:

@@ -28,7 +28,7 @@ def answer_problems(request: Mapping[str, Any], answer: Answer, request_id: str,
         problems += json_differences(json, answer.json())
     if not contains and json is None and wanted in SUCCESS:
         problems.append("it asks nothing of the body, so an error page would do: give it contains or json")
-    return problems + _cache_problems(answer, request_id, id_header)
+    return problems + cache_problems(answer, request_id, id_header)
 
 
 def judge_smoke(answers: Sequence[Mapping[str, Any]], logged: Collection[str]) -> Verdict:
@@ -49,7 +49,7 @@ def judge_smoke(answers: Sequence[Mapping[str, Any]], logged: Collection[str]) -
     )
 
 
-def _cache_problems(answer: Answer, request_id: str, id_header: str) -> list[str]:
+def cache_problems(answer: Answer, request_id: str, id_header: str) -> list[str]:
     problems = []
     if answer.headers.get("age", "0").strip() != "0":
         problems.append(f"an answer from a cache (Age: {answer.headers['age']})")

@@ -152,7 +152,8 @@ def timer_problems(properties: Properties) -> list[str]:
         problems.append(f"{properties.get('ActiveState')} ({properties.get('Result')})")
     elif properties.get("SubState") != "running" and not _elapses(properties):
         problems.append("active, but will not elapse again")
-    if properties.get("UnitFileState") not in {"enabled", "enabled-runtime", "static"}:
+    # Nothing else survives a boot.
+    if properties.get("UnitFileState") != "enabled":
         problems.append(f"{properties.get('UnitFileState') or 'not enabled'}")
     return problems
 

@@ -88,8 +88,19 @@ class Watch:
         silences = self.alertmanager.get("/api/v2/silences")
         if not isinstance(silences, list):
             raise CouldNotLook("Alertmanager lists its silences in a form that cannot be read")
+        running = self.prometheus.get("/api/v1/status/config")
+        if not isinstance(running, dict) or not isinstance(running.get("yaml"), str):
+            raise CouldNotLook("Prometheus shows its configuration in a form that cannot be read")
         seen = monitoring.judge_alerts(
-            self._loaded_rules(), self.rules, self._rules_tests(), changed, silences, self.targets, self.interval, time.time()
+            self._loaded_rules(),
+            self.rules,
+            self._rules_tests(),
+            changed,
+            silences,
+            self.targets,
+            self.interval,
+            time.time(),
+            running["yaml"],
         )
         return all_of(seen, self.alerted(patient=seen.status == PASSED))
 

@@ -16,6 +16,7 @@ const stderr = element("pre", { id: "stderr", "aria-label": "Errors", hidden: ""
 const status = element("p", { id: "status", role: "status" });
 
 let current: api.ExampleDetail | null = null;
+let turns = 0;
 let outcome: (api.Outcome & { code: string; example: string }) | null = null;
 
 const results = new ResultList(openResult);
@@ -125,16 +126,22 @@ async function copy(): Promise<void> {
 }
 
 async function openResult(result: api.Result): Promise<void> {
-  await open(result.example);
-  if (current !== null) {
-    keepDraft(current.slug, result.code);
-    editor.show(result.code, current.language);
+  if (!(await open(result.example)) || current === null) {
+    return;
   }
+  keepDraft(current.slug, result.code);
+  editor.show(result.code, current.language);
   showOutcome({ ...result, timed_out: false, truncated: false });
 }
 
-async function open(slug: string): Promise<void> {
-  current = await api.loadExample(slug);
+// The example that was asked for last is shown, whichever answer comes last. Returns whether it is this one.
+async function open(slug: string): Promise<boolean> {
+  const turn = ++turns;
+  const loaded = await api.loadExample(slug);
+  if (turn !== turns) {
+    return false;
+  }
+  current = loaded;
   title.textContent = current.title;
   description.textContent = current.description;
   editor.show(loadDraft(slug) ?? current.code, current.language);
@@ -144,6 +151,7 @@ async function open(slug: string): Promise<void> {
   for (const link of list.querySelectorAll("a")) {
     link.toggleAttribute("aria-current", link.hash === `#${slug}`);
   }
+  return true;
 }
 
 async function start(): Promise<void> {
@@ -159,7 +167,9 @@ async function start(): Promise<void> {
       ),
     ),
   );
-  const openFromAddress = () => open(location.hash.slice(1) || (examples[0]?.slug ?? ""));
+  const openFromAddress = async (): Promise<void> => {
+    await open(location.hash.slice(1) || (examples[0]?.slug ?? ""));
+  };
   addEventListener("hashchange", () => void attempt(openFromAddress));
   await openFromAddress();
   await session.start();

@@ -38,6 +38,10 @@ def test_each_example_opens_and_runs(opened):
 
 def test_the_editor_colours_code_and_its_worker_lives(opened):
     expect(opened.locator("#editor .mtk6, #editor .mtk5, #editor .mtk8").first).to_be_visible()
+    for _ in range(100):  # it begins some time after the colours are there
+        if opened.workers:
+            break
+        opened.wait_for_timeout(100)
     assert any("editor" in worker.url for worker in opened.workers)
 
 

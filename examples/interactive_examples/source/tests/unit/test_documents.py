@@ -19,6 +19,7 @@ ALERTS = [
     "DatabaseConnectionsHigh",
     "RedisMemoryHigh",
     "BackupTooOld",
+    "BackupNotRestored",
     "CertificateExpiring",
     "WorkerStalled",
 ]

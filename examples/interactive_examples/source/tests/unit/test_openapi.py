@@ -1,5 +1,6 @@
 from fastapi.routing import APIRoute
 
+from interactive_examples import describe
 from interactive_examples.main import app
 
 
@@ -42,3 +43,10 @@ def test_answers_have_schemas():
             for status, response in operation["responses"].items():
                 content = response.get("content", {}).get("application/json")
                 assert content is None or content["schema"], f"{path} {status}"
+
+
+def test_what_the_code_says_of_itself_has_hidden_routes_too():
+    found = set(describe.routes(app))
+    assert {"GET /openapi.json", "MOUNT /assets", "POST /api/run"} <= found
+    documented = {f"{method.upper()} {path}" for path, ways in app.openapi()["paths"].items() for method in ways}
+    assert documented == found - {"GET /openapi.json", "MOUNT /assets"}

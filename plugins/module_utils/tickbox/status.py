@@ -1,0 +1,69 @@
+# Copyright: the Tickbox authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Says in words what is going on with an application, and what to type where a run was cut off."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .assertion import listed
+from .lock import STALE
+from .recovery import NONE, ON
+
+Host = Mapping[str, Any]
+
+
+def serving_lines(hosts: Mapping[str, Host]) -> list[str]:
+    """What serves on each host of the application, which releases it has besides, and who closed the site."""
+    lines = []
+    for name, host in hosts.items():
+        found = host.get("releases")
+        if found:
+            states = [f"{release} {manifest.get('state')}" for release, manifest in found["releases"].items()]
+            lines.append(f"{name} serves {found['current'] or 'no release'}; releases: {', '.join(states) or 'none'}")
+        lines += [f"{name}: maintenance mode, set by {who}" for who in host.get("maintenance", [])]
+    return lines
+
+
+def dead(lock: Mapping[str, Any]) -> bool:
+    """Whether the run that holds the lock is no more: its controller says so, or it has given no sign of life for long."""
+    return bool(lock.get("dead")) or lock["holder"]["age"] > STALE
+
+
+def run_lines(hosts: Mapping[str, Host], recovery: Mapping[str, Any], now: float) -> list[str]:
+    """Who is at work, or was cut off, and what to type then.
+
+    hosts: with ``lock``, what deploy_lock found. recovery: what plan_recovery decided, empty where no run was cut off in the
+    middle. now: Unix time, seconds.
+    """
+    held = {name: host["lock"] for name, host in hosts.items() if host["lock"].get("holder")}
+    if not held:
+        return ["no run under way"]
+    alive = {name: lock for name, lock in held.items() if not dead(lock)}
+    lock = next(iter((alive or held).values()))
+    holder = lock["holder"]
+    who = f"{holder['kind']} {holder['id']} by {holder['who']}, begun {(now - float(holder['started'])) / 60:.0f} min ago"
+    if alive:
+        return [f"under way on {listed(alive)}: {who}, last sign of life {holder['age']:.0f} s ago. Wait for it."]
+    if not recovery:
+        return [f"cut off before it changed anything: {who}. Its lock is taken over by the next run: ansible-playbook deploy.yml"]
+    return [
+        f"cut off: {who}. {recovery['summary']}.",
+        *advice(hosts, recovery, str(lock["interrupted"]["plan"].get("policy") or "")),
+    ]
+
+
+def advice(hosts: Mapping[str, Host], recovery: Mapping[str, Any], policy: str) -> list[str]:
+    """The commands that make the hosts whole, and what each does."""
+    target, newer = recovery["target"] or "no release", recovery["taken_back"]
+    deploy = "ansible-playbook deploy.yml"
+    if recovery["action"] == NONE:
+        return [f"type: {deploy} (the hosts are whole; it goes on from there)"]
+    back = f"type: ansible-playbook rollback.yml (ends with {target})"
+    if policy:
+        return [back, f"type: {deploy} -e app_version=<version> (finishes the way back to {target} first)"]
+    manifests = [host["releases"]["releases"].get(newer, {}) for host in hosts.values() if host.get("releases")]
+    version = next((manifest["version"] for manifest in manifests if "version" in manifest), "<version>")
+    first = f"goes on with {newer}" if recovery["action"] == ON else f"goes back to {target}, and then deploys {version}"
+    return [f"type: {deploy} -e app_version={version} ({first})", *([back] if recovery["target"] else [])]
