@@ -4,7 +4,7 @@ import json
 import os
 import ssl
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ class Outcome:
     """How a playbook ended: its exit code, its output, the hosts' figures, and the summary of the run that it made."""
 
     code: int
-    output: str
+    output: str = field(repr=False)  # it is printed; in the words of a failed test it would hide the rest
     changed: dict[str, int]
     summary: dict[str, Any]
 

@@ -1,5 +1,6 @@
 """Maintenance mode against a real server: what counts as closed, and what as open."""
 
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -179,3 +180,17 @@ def test_a_guessable_token_is_unverifiable(run_module: Run) -> None:
 
 def test_no_route_still_asks_an_unknown_one(run_module: Run) -> None:
     assert check(run_module, closed, routes=[])["status"] == "passed"
+
+
+@pytest.mark.parametrize(("refusals", "status"), [(1, "passed"), (99, "failed")])
+def test_one_request_too_many_is_sent_again(run_module: Run, monkeypatch: pytest.MonkeyPatch, refusals: int, status: str) -> None:
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+    left = {"/": refusals}
+
+    def respond(method: str, path: str, headers: Mapping[str, str]) -> Reply:
+        if left.get(path, 0) > 0:
+            left[path] -= 1
+            return 429, {}, "slow down"
+        return closed(method, path, headers)
+
+    assert check(run_module, respond)["status"] == status
