@@ -133,6 +133,7 @@ from ansible.module_utils.tickbox.postgresql import DatabaseError, connection, r
 from ansible.module_utils.tickbox.releases import NoWayBack, way_back
 from ansible.module_utils.tickbox.restore_points import acting_as, rename, written
 from ansible.module_utils.tickbox.tree import tree_digest
+from ansible.module_utils.tickbox.writes import read as read_counters
 
 ITEM = "deploy.go_live.rollback_ready"
 OWNERS = "SELECT datname, pg_get_userbyid(datdba) FROM pg_database"
@@ -196,11 +197,13 @@ def look_at_data(params: dict[str, Any]) -> rollback_ready.Data:
                 cursor = opened.cursor()
                 owners = dict(rows(cursor, OWNERS))
                 head = [str(row[0]) for row in rows(cursor, params["head_query"])] if params["head_query"] else []
+                counters = read_counters(cursor)
             there = bool(point) and point in owners
             return rollback_ready.Data(
                 manifest,
                 file,
                 head,
+                counters,
                 owners,
                 catalogue.contents(point, params["head_query"] or None) if there else None,
                 written(point) if there else 0,

@@ -68,6 +68,7 @@ manifest:
     started: 1767323045.1
     ended: 1767323047.9
     tables: {public.orders: 812}
+    counters: {tables: {public.orders: {inserted: 812}}}
     migration_head: [3f1c]
     database_size: 8123456
 """
@@ -82,6 +83,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.tickbox.postgresql import DatabaseError, connection, require_room, rows, table_counts
+from ansible.module_utils.tickbox.writes import read as read_counters
 
 
 def dump(given: dict[str, Any], target: Path, check_mode: bool) -> dict[str, Any]:
@@ -96,6 +98,7 @@ def dump(given: dict[str, Any], target: Path, check_mode: bool) -> dict[str, Any
         opened.set_session(isolation_level="REPEATABLE READ", readonly=True)
         cursor = opened.cursor()
         require_room(cursor, given["database"])
+        manifest["counters"] = read_counters(cursor)
         snapshot = rows(cursor, "SELECT pg_export_snapshot()")[0][0]
         manifest["tables"] = table_counts(cursor)
         manifest["database_size"] = int(rows(cursor, "SELECT pg_database_size(current_database())")[0][0])

@@ -55,6 +55,31 @@ def test_a_dump_of_this_run_passes(live: dict[str, int | None]) -> None:
     assert seen.status == "passed", seen.summary
 
 
+def counted(inserted: int, deleted: int = 0, reset: str = "0") -> dict[str, Any]:
+    """Counters of public.users as ``writes.read`` returns them."""
+    of_table = {"oid": 1, "file": 1, "inserted": inserted, "updated": 7, "deleted": deleted}
+    of_server = {"database": 1, "name": "shop", "reset": reset, "begun": reset, "server": "s", "xid": 9, "counted": True}
+    return {**of_server, "tables": {"public.users": of_table}}
+
+
+@pytest.mark.parametrize(
+    ("there", "now", "status"),
+    [
+        (1240, counted(1240), "passed"),
+        (1240, counted(140), "failed"),  # not so many were inserted since
+        (1240, counted(1240, reset="1"), "failed"),
+        (1240, counted(10), "failed"),
+        (640, counted(840, 200), "passed"),
+        (1240, {}, "failed"),
+    ],
+)
+def test_a_table_may_have_grown_by_what_was_written_to_it_meanwhile(there: int, now: dict[str, Any], status: str) -> None:
+    live = replace(LIVE, tables=tables(users=there), counters=now or counted(40))
+    seen = dump({"counters": counted(40)} if now else None, live=live)
+    assert seen.status == status
+    assert ("public.users (40 dumped" in seen.summary) == (status == "failed")
+
+
 @pytest.mark.parametrize(
     ("manifest", "says"),
     [

@@ -32,6 +32,7 @@ DATA = Data(
     manifest=DUMP,
     file=File(9, "d", datetime(2026, 1, 2, tzinfo=UTC), ""),
     live_head=["0002"],
+    counters={},
     owners={"shop": "shop_owner", POINT: "shop_owner"},
     point=HELD,
     written=0,

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from .dumps import Contents
 from .postgresql import connection, create_like, require_room, rows, table_counts
+from .writes import read as read_counters
 
 with suppress(ImportError):  # reported by connection()
     from psycopg2 import errors, sql
@@ -59,7 +60,7 @@ def contents(database: str, head_query: str | None) -> Contents:
             cursor.execute("RESET search_path")
             with suppress(errors.UndefinedTable):  # nothing was migrated yet
                 head = sorted(str(row[0]) for row in rows(cursor, head_query))
-        return Contents(tables, provided, head, definitions)
+        return Contents(tables, provided, head, definitions, read_counters(cursor))
 
 
 def scratch_name(database: str, run: str) -> str:

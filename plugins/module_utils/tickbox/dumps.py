@@ -11,12 +11,13 @@ import re
 import subprocess
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from .assertion import CouldNotLook, Verdict, listed, verdict
+from .writes import moved
 
 MANIFEST: dict[str, type | tuple[type, ...]] = {
     "run_id": str,
@@ -27,7 +28,8 @@ MANIFEST: dict[str, type | tuple[type, ...]] = {
     "started": (int, float),
     "tables": dict,
 }
-# Between a dump and the look at it people go on working: by how much a table may have changed meanwhile.
+# Between a dump and the look at it people go on working: by how many rows a table may have changed where the server's
+# counters, which lag behind by a second, do not say that it were more.
 DRIFT_ROWS = 100
 DRIFT_SHARE = 0.05
 
@@ -46,13 +48,14 @@ class File:
 class Contents:
     """What a database holds: rows of each table, migrations, and the definitions of everything else.
 
-    ``provided``: tables whose rows come with an extension, and not with a dump.
+    ``provided``: tables whose rows come with an extension, and not with a dump. ``counters``: as ``writes.read`` returns them.
     """
 
     tables: Mapping[str, int]
     provided: frozenset[str]
     head: list[str]
     definitions: Mapping[tuple[str, str], str]
+    counters: Mapping[str, Any] = field(default_factory=dict)
 
 
 def read_manifest(path: Path) -> dict[str, Any]:
@@ -107,7 +110,7 @@ def judge_dump(
         problems += _file_problems(manifest, file, started)
         filled = {table for table, count in manifest["tables"].items() if count} - live.provided
         problems += _listing_problems(file.listing, database, filled, started)
-    problems += _table_problems(manifest["tables"], live.tables, drift=True)
+    problems += _table_problems(manifest["tables"], live.tables, drift(manifest, live.tables, live.counters))
     total = sum(manifest["tables"].values())
     return verdict(
         problems,
@@ -148,7 +151,7 @@ def judge_restored(manifest: Mapping[str, Any], restored: Contents | None, live:
 
 def content_problems(manifest: Mapping[str, Any], tables: Mapping[str, int], head: list[str]) -> list[str]:
     """Name where a restored copy has not the tables, rows and migrations that the dump was made from."""
-    problems = _table_problems(manifest["tables"], tables, drift=False)
+    problems = _table_problems(manifest["tables"], tables)
     wanted = sorted(manifest.get("migration_head") or [])
     if head != wanted:
         problems.append(f"it is at migration {listed(head) or 'none'}, not {listed(wanted) or 'none'}")
@@ -196,10 +199,18 @@ def _archive_created(listing: str) -> float | None:
     return made and (calendar.timegm(made) if said and said[2] == "UTC" else time.mktime(made))
 
 
-def _table_problems(dumped: Mapping[str, int], there: Mapping[str, int], *, drift: bool) -> list[str]:
-    place = "the live database" if drift else "the restored copy"
+def drift(manifest: Mapping[str, Any], tables: Mapping[str, int], now: Mapping[str, Any]) -> dict[str, float]:
+    """By how many rows each of ``tables`` may differ from the dump, by the counters at the dump and ``now``."""
+    changed = moved(manifest.get("counters"), now)
+    return {table: max(DRIFT_ROWS, DRIFT_SHARE * count, changed.get(table, 0)) for table, count in tables.items()}
+
+
+def _table_problems(
+    dumped: Mapping[str, int], there: Mapping[str, int], may_differ: Mapping[str, float] | None = None
+) -> list[str]:
+    place = "the restored copy" if may_differ is None else "the live database"
     problems = []
-    if drift and any(there.values()) and not any(dumped.values()):
+    if may_differ is not None and any(there.values()) and not any(dumped.values()):
         problems.append("the dump has no row, the live database has")
     if lacking := there.keys() - dumped.keys():
         problems.append(f"{place} has tables that the dump lacks: {listed(lacking)}")
@@ -208,7 +219,7 @@ def _table_problems(dumped: Mapping[str, int], there: Mapping[str, int], *, drif
     other = [
         f"{table} ({dumped[table]} dumped, {there[table]} there)"
         for table in sorted(dumped.keys() & there.keys())
-        if abs(dumped[table] - there[table]) > (max(DRIFT_ROWS, DRIFT_SHARE * there[table]) if drift else 0)
+        if abs(dumped[table] - there[table]) > (may_differ or {}).get(table, 0)
     ]
     if other:
         problems.append(f"rows differ from {place}: {listed(other)}")

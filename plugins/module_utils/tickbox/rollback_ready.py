@@ -12,7 +12,7 @@ from typing import Any
 
 from .answers import HTTP_OK, json_differences
 from .assertion import CouldNotLook, Verdict, listed, verdict
-from .dumps import DRIFT_ROWS, DRIFT_SHARE, Contents, File
+from .dumps import Contents, File, drift
 from .spare_start import Started
 from .systemd import Properties
 
@@ -41,7 +41,9 @@ class Earlier:
 
 @dataclass(frozen=True)
 class Data:
-    """The database's way back. live_head: the migrations that the live database has. owners: of the databases.
+    """The database's way back. live_head: the migrations that the live database has. counters: its counters of rows written.
+
+    owners: of the databases.
 
     point: what the restore point holds, None where there is none. written: rows written to it since. rename: seconds that
     renaming it takes. copies: backups of this run that the repository holds, None where it was not asked.
@@ -50,6 +52,7 @@ class Data:
     manifest: Mapping[str, Any]
     file: File | None
     live_head: Sequence[str]
+    counters: Mapping[str, Any]
     owners: Mapping[str, str]
     point: Contents | None
     written: int
@@ -204,11 +207,11 @@ def _point_problems(seen: Data, dumped: Mapping[str, int], head: list[str], data
         )
     if lacking := dumped.keys() - point.tables.keys():
         problems.append(f"the restore point lacks {listed(lacking)}")
+    may_differ = drift(seen.manifest, point.tables, seen.counters)
     other = [
         f"{table} ({dumped[table]} dumped, {count} there)"
         for table, count in point.tables.items()
-        if table in dumped
-        and (abs(dumped[table] - count) > max(DRIFT_ROWS, DRIFT_SHARE * dumped[table]) or (not count and dumped[table] >= EMPTIED))
+        if table in dumped and (abs(dumped[table] - count) > may_differ[table] or (not count and dumped[table] >= EMPTIED))
     ]
     if seen.written:
         problems.append(f"{seen.written} rows of the restore point were written since it was made")

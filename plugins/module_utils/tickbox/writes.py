@@ -103,15 +103,37 @@ def count(mark: Mapping[str, Any] | None, now: Mapping[str, Any]) -> Writes:
     return Writes({table: written for table, written in tables.items() if written})
 
 
+def moved(mark: Any, now: Mapping[str, Any]) -> dict[str, int]:
+    """By how many rows the length of a table may have changed between two readings: those inserted, and those deleted.
+
+    A table of which the counters do not tell is left out, and all are where nothing was noted. A migration that rewrites a table
+    leaves its counters as they are.
+    """
+    before = checked(mark)
+    if before is None or _server_doubt(before, now):
+        return {}
+    return {
+        table: sum(seen[name] - before["tables"][table][name] for name in ("inserted", "deleted"))
+        for table, seen in now["tables"].items()
+        if table in before["tables"] and all(seen[name] >= before["tables"][table][name] for name in COUNTERS)
+    }
+
+
 def _doubt(mark: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     """Why the difference of two readings is not what was written; nothing where it is."""
+    return _server_doubt(mark, now) or next(
+        filter(None, (_table_doubt(table, before, now["tables"]) for table, before in mark["tables"].items())), ""
+    )
+
+
+def _server_doubt(mark: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     if (mark["server"], mark["database"]) != (now["server"], now["database"]):
         return f"{now['name']} is another database than the one whose counters were noted"
     if not (mark["counted"] and now["counted"]):
         return "track_counts is off: the server does not count"
     if (mark["reset"], mark["begun"]) != (now["reset"], now["begun"]):
         return "the server's counters were reset, or lost in a crash"
-    return next(filter(None, (_table_doubt(table, before, now["tables"]) for table, before in mark["tables"].items())), "")
+    return ""
 
 
 def _table_doubt(table: str, before: Mapping[str, int], there: Mapping[str, Mapping[str, int]]) -> str:
