@@ -1,5 +1,6 @@
 """Deploy again, upgrade, roll back: each time somebody's rows are there and a whole release serves."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -120,7 +121,9 @@ def test_a_restored_release_is_what_it_was_and_an_operators_maintenance_mode_sta
 ) -> None:
     before = state(host)
     assert play("playbooks/maintenance.yml", maintenance="on").code == 0
-    assert site.get("/").status_code == 503
+    closed = {language: site.get("/", headers={"Accept-Language": language}) for language in ("en", "de-AT,en;q=0.5", "fr")}
+    assert {answer.status_code for answer in closed.values()} == {503}
+    assert [re.findall('html lang="(.*)"', answer.text) for answer in closed.values()] == [["en"], ["de"], ["en"]]
     done = play("deploy.yml", app_version="v1.1.0")
     assert done.code == 0
     assert site.get("/").status_code == 503
