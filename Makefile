@@ -4,7 +4,7 @@ SHELL := /bin/bash
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 INVENTORIES := inventory/demo $(wildcard molecule/*/inventory)
 
-.PHONY: help venv repository demo test sweep lint unit contract clean
+.PHONY: help venv repository demo test sweep lint unit contract reference clean
 
 help: ## say what there is
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -37,6 +37,9 @@ unit: venv ## tests of the modules
 
 contract: venv ## tests of what holds the parts together
 	pytest --quiet tests/contract
+
+reference: venv ## write docs/reference from what roles, modules and playbooks say of themselves
+	@python tools/reference
 
 clean: ## remove our test hosts, by name
 	@if [[ -x .venv/bin/ansible-playbook ]]; then ansible-playbook $(INVENTORIES:%=--inventory=%) testhosts/destroy.yml; fi

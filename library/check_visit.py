@@ -61,8 +61,8 @@ options:
   journey:
     description:
       - The steps, in order. Each is a request as in M(smoke_requests) with more keys. C(keep) takes values from the answer's JSON,
-        C({name} V(place.in.it)); C(lacks) is text that the answer must not hold; C(repeat) sends the step several times;
-        C(always) sends it even where one before failed, to clean up.
+        by their names, each with its C(place.in.it); C(lacks) is text that the answer must not hold; C(repeat) sends the step
+        several times; C(always) sends it even where one before failed, to clean up.
       - V(${name}) in a step stands for a kept value, one of O(secrets), or V(${nonce}), V(${a}), V(${b}), V(${product}) and
         V(${sum}), which are new each time. One step must store such a value, and a later GET read it back.
       - Cookies are kept as a browser does.
