@@ -1,6 +1,7 @@
 """Each role says what it takes, and what it says is so."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -116,3 +117,22 @@ def test_a_service_may_not_be_given_less_memory_than_it_needs() -> None:
         for one in looked_at
     }
     assert held == {"worker": False, "mail": True}
+
+
+def test_no_secret_is_handed_over_in_the_environment_of_a_task() -> None:
+    """It would stand in the process list and in sudo's log; private_command is for that."""
+    files = [path for folder in ("roles", "playbooks") for path in (ROOT / folder).rglob("*.yml") if path.parent.name != "meta"]
+    handed = {name for path in files for environment in environments(yaml.safe_load(path.read_text())) for name in environment}
+    assert handed == {"PIP_CERT", "SSL_CERT_FILE", "TICKBOX_RUN"}
+
+
+def environments(node: Any) -> Iterator[list[str]]:
+    """Of tasks, blocks and plays: the names in each, or the expression that they come from."""
+    if isinstance(node, list):
+        for one in node:
+            yield from environments(one)
+    elif isinstance(node, dict):
+        if "name" in node and "environment" in node:
+            yield list(node["environment"]) if isinstance(node["environment"], dict) else [str(node["environment"])]
+        for key in ("tasks", "block", "rescue", "always"):
+            yield from environments(node.get(key))

@@ -150,3 +150,14 @@ def test_the_status_says_what_serves(play: Any) -> None:
     assert done.code == 0
     assert "serves v1.0.0-" in done.output
     assert "no run under way" in done.output
+
+
+def test_no_log_of_the_host_holds_a_secret(host: Any, secrets: dict[str, str]) -> None:
+    """After deployments, upgrades and ways back; a command line stands in the journal as sudo writes it."""
+    # Looked for here: what is looked for on the host would stand in its journal as well.
+    logs = host.check_output(
+        'bash -c \'{ journalctl --no-pager --output=cat; find /var/log -type f ! -path "*/journal/*" -exec cat {} +; } '
+        '| tr --complement --delete "[:print:]\\n"\''
+    )
+    assert "COMMAND=" in logs
+    assert [name for name, value in secrets.items() if value in logs] == []
