@@ -35,6 +35,7 @@ def _nothing_changes(host: Any, version: Callable[[], str]) -> Iterator[None]:
         ({"app_repo": "/none/there.git"}, "app_repo: /none/there.git cannot be fetched"),
         ({"app_repo": ""}, "app_repo"),
         ({"app_services": "web"}, "app_services"),
+        ({"app_name": "../examples"}, "app_name: '../examples' is no name"),
         ({"app_timers": [{"name": "x"}]}, "app_timers"),
         ({"preflight_free_bytes": 10**18}, "preflight_free_bytes asks for 1000000000000000000"),
     ],
