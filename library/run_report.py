@@ -72,7 +72,7 @@ from ansible.module_utils.tickbox.checklist import laid_out, markdown
 from ansible.module_utils.tickbox.comparison import run_before
 from ansible.module_utils.tickbox.junit import report
 from ansible.module_utils.tickbox.record import BrokenRecord
-from ansible.module_utils.tickbox.report import JINJA2, contents, render
+from ansible.module_utils.tickbox.report import JINJA2, CannotRender, contents, render
 from ansible.module_utils.tickbox.summary import verified
 
 
@@ -109,7 +109,7 @@ def main() -> None:
         module.exit_json(changed=False, **make(module.params, module.check_mode))
     except BrokenRecord as reason:
         module.fail_json(msg=f"The record does not hold: {reason}")
-    except OSError as error:
+    except (OSError, CannotRender) as error:
         module.fail_json(msg=f"The report cannot be made: {error}")
 
 

@@ -163,7 +163,10 @@ def test_check_mode_only_verifies(run_module: Any, tmp_path: Path) -> None:
 def test_a_page_that_cannot_be_made_leaves_the_checklist(run_module: Any, tmp_path: Path) -> None:
     directory = kept(tmp_path)
     (tmp_path / "templates").mkdir()
-    assert "report.html.j2" in make(run_module, directory, templates=str(tmp_path / "templates"))["msg"]
+    given = {"templates": str(tmp_path / "templates")}
+    assert make(run_module, directory, **given)["msg"].startswith(f"The report cannot be made: {tmp_path}/templates/report.html.j2")
+    (tmp_path / "templates" / "report.html.j2").write_text("{{ nothing }}")
+    assert make(run_module, directory, **given)["msg"].endswith("report.html.j2: 'nothing' is undefined")
     assert (directory / "checklist.md").exists()
     assert (directory / "junit.xml").exists()
 
@@ -180,7 +183,7 @@ def test_the_checklist_is_in_its_own_words_with_the_reason_beside_each_open_box(
     document = markdown(laid_out(sample_run.DOCUMENT, sample_run.CHECKLIST, summary, events), summary)
     assert "- [x] All unit tests pass\n" in document
     assert "- [ ] No memory leaks are detected (failed: the memory of the worker grew by 41 MB" in document
-    assert "- [ ] Vulnerability scanning has been performed (waived: waived by the security officer until 2026-03-31" in document
+    assert "- [ ] Vulnerability scanning has been performed (waived by the security officer until 2026-03-31" in document
     assert "- [ ] Run database migrations (not applicable: the release has no migration)" in document
     assert "- [ ] Dashboard is accessible (unverifiable: the dashboard could not be asked" in document
     assert "- [ ] Determine severity and impact (not looked at: of a rollback)" in document

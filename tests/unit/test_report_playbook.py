@@ -16,9 +16,15 @@ CLOSE = """
   gather_facts: false
   vars_files: ["{{ tickbox_root }}/playbooks/vars/layout.yml"]
   vars:
-    run_info: {directory: "{{ directory }}", id: a_run, kind: deploy}
+    run_info: "{{ opened.tickbox_run }}"
     run_outcome: deployed
   tasks:
+    - run_record:
+        state: opened
+        reports: "{{ run_reports }}"
+        checklist: "{{ tickbox_checklist }}"
+        facts: {kind: deploy, app: examples, environment: production}
+      register: opened
     - include_role: {name: run, tasks_from: close_record}
     - debug: {msg: The lock is given back}
 """
@@ -75,13 +81,18 @@ def test_a_run_is_named_by_its_id_alone(reports: Path) -> None:
     "document", [sample_run.DOCUMENT, {"title": "of {nothing}", "text": "", "sections": []}], ids=["whole", "broken"]
 )
 def test_a_page_that_cannot_be_made_hides_no_outcome(tmp_path: Path, document: dict[str, Any]) -> None:
-    directory = sample_run.keep(tmp_path / "reports" / "run", sample_run.events())
     (tmp_path / "play.yml").write_text(CLOSE)
-    code, output = play(str(tmp_path / "play.yml"), tickbox_root=str(ROOT), directory=str(directory), tickbox_document=document)
+    folder = tmp_path / "reports"
+    code, output = play(str(tmp_path / "play.yml"), tickbox_root=str(ROOT), run_reports=str(folder), tickbox_document=document)
     assert code == 0, output
     assert "deploy of examples: deployed in" in output
     assert "The lock is given back" in output
+    directory = (folder / "latest").resolve()
     assert json.loads((directory / "summary.json").read_text())["outcome"] == "deployed"
     broken = document is not sample_run.DOCUMENT
     assert ("The report of the run could not be made" in output) is broken
     assert (directory / "report.html").exists() is not broken
+
+    code, output = play("playbooks/report.yml", run_reports=str(folder))
+    assert code == 0, output
+    assert ("localhost: Make the documents" in (directory / "report.html").read_text()) is broken, "it is told of"

@@ -187,7 +187,7 @@ def test_what_was_waived_is_never_ticked(run_module: Any, run: dict[str, Any]) -
     assert item["waiver"] == {"reason": "moved | to B", "approver": "Carla", "expires": "2026-06-30", "seen": "failed"}
     assert item["summary"] == "waived by Carla until 2026-06-30: moved | to B; failed: seen"
     text = (documents(run_module, run) / "checklist.md").read_text()
-    assert "- [ ] Create a backup (waived: waived by Carla until 2026-06-30: moved \\| to B; failed: seen)" in text
+    assert "- [ ] Create a backup (waived by Carla until 2026-06-30: moved \\| to B; failed: seen)" in text
     assert "- [x] Back the files up\n" in text
 
 

@@ -113,13 +113,17 @@ def _of_run(summary: Mapping[str, Any]) -> str:
 
 
 def _line(one: Mapping[str, Any]) -> str:
-    mark, note = ("x", "") if one["ticked"] else (" ", f" ({one['word']}: {escaped(one['reason'])})")
-    return f"- [{mark}] {one['text']}{note}"
+    return f"- [x] {one['text']}" if one["ticked"] else f"- [ ] {one['text']} ({_why(one)})"
 
 
 def _row(one: Mapping[str, Any]) -> str:
-    cells = [one["text"], escaped(one["name"]), f"{one['word']}: {escaped(one['reason'])}", escaped(one["date"])]
+    cells = [one["text"], escaped(one["name"]), _why(one), escaped(one["date"])]
     return "| " + " | ".join(cells) + " |"
+
+
+def _why(one: Mapping[str, Any]) -> str:
+    """The status in a word, and the reason, which may begin with it."""
+    return escaped(one["reason"] if one["reason"].startswith(one["word"]) else f"{one['word']}: {one['reason']}")
 
 
 def escaped(text: str) -> str:

@@ -48,6 +48,10 @@ NEEDS_A_LOOK = ("failed", "unverifiable", "waived")
 ORDER = ("passed", "attested", *reversed(NEEDS_A_LOOK), "pending", "not_applicable", UNSEEN)
 
 
+class CannotRender(Exception):
+    """The template cannot be filled in; the message says what is wrong with it."""
+
+
 def contents(
     page: Mapping[str, Any],
     summary: Mapping[str, Any],
@@ -89,7 +93,10 @@ def render(shown: Mapping[str, Any], templates: Path) -> str:
         lstrip_blocks=True,
     )
     environment.filters.update(moment=moment, clock=clock, span=span, change=change, pretty=pretty, values=values)
-    return environment.get_template(TEMPLATE).render(shown)
+    try:
+        return environment.get_template(TEMPLATE).render(shown)
+    except jinja2.TemplateError as error:
+        raise CannotRender(f"{templates / TEMPLATE}: {error}") from error
 
 
 def moment(time: float) -> str:
