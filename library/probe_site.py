@@ -61,6 +61,15 @@ requests:
   description: How many requests were sent.
   returned: always
   type: int
+samples:
+  description:
+    - The answers by spans of time of equal length, at most 240 of them, those without a request left out.
+    - C(at) is when a span began (Unix time), C(answers) how many came with each status, C(median) and C(slowest) the seconds to the
+      whole answer, null where none came.
+  returned: always
+  type: list
+  elements: dict
+  sample: [{at: 1767323045.1, answers: {"200": 12}, median: 0.0041, slowest: 0.0092}]
 failures:
   description: How many had no answer, or one of 500 and above.
   returned: always
@@ -76,7 +85,9 @@ window_seconds:
 """
 
 import math
+import statistics
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
 from pathlib import Path
@@ -95,6 +106,7 @@ TIMEOUT = 5.0  # seconds; a visitor would have reloaded the page
 PARALLEL = 32  # requests under way at once, so that a slow answer does not delay the next request
 SETTLED = 2.0  # seconds of 200 after which the window is over
 AFTERWARDS = 1.0  # seconds from one request to the next then
+SPANS, LEAST_SPAN = 240, 0.25  # of time, in which answers are counted together: how many at most, and their least seconds
 
 
 def ask(client: Any, url: str) -> tuple[float, int, float]:
@@ -159,10 +171,34 @@ def summarise(answers: list[tuple[float, int, float]]) -> dict[str, Any]:
     return {
         "answers": runs,
         "requests": len(answers),
+        "samples": sampled(answers),
         "failures": sum(run["count"] for run in runs if run["status"] == 0 or run["status"] >= HTTPStatus.INTERNAL_SERVER_ERROR),
         "p95_seconds": round(times[math.ceil(0.95 * len(times)) - 1], 4) if times else 0.0,
         "window_seconds": window_seconds(runs),
     }
+
+
+def sampled(answers: list[tuple[float, int, float]]) -> list[dict[str, Any]]:
+    """The answers by spans of time, so few that a record can hold them."""
+    if not answers:
+        return []
+    first = answers[0][0]
+    span = max(LEAST_SPAN, (answers[-1][0] - first) / (SPANS - 1))
+    spans: dict[int, list[tuple[float, int, float]]] = {}
+    for answer in answers:
+        spans.setdefault(int((answer[0] - first) / span), []).append(answer)
+    samples = []
+    for number, met in spans.items():
+        times = [took for _sent, status, took in met if status]
+        samples.append(
+            {
+                "at": round(first + number * span, 2),
+                "answers": {str(status): count for status, count in Counter(status for _sent, status, _took in met).items()},
+                "median": round(statistics.median(times), 4) if times else None,
+                "slowest": round(max(times), 4) if times else None,
+            }
+        )
+    return samples
 
 
 def window_seconds(runs: list[dict[str, Any]]) -> float:

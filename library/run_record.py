@@ -11,10 +11,10 @@ short_description: Open and close the record of a run
 description:
   - O(state=opened) gives the run its id and its folder under O(reports), unless a waiver is wrong. From then on the C(tickbox)
     callback appends to C(results.jsonl) what modules saw.
-  - O(state=closed) writes C(summary.json), C(checklist.md) and C(junit.xml) from what was appended, and points C(latest) at the
-    run. A signature that nobody has given is C(pending) there.
+  - O(state=closed) appends the facts of the end, writes C(summary.json) from what was appended, with the digest of its last line,
+    and points C(latest) at the run. A signature that nobody has given is C(pending) there. M(run_report) makes the documents of it.
   - O(state=resumed) goes on with the record of a run that has ended, for what is only known later; O(state=closed) then writes what
-    was added into its files, and leaves the rest of them as it was.
+    was added into its summary, and leaves the rest of it as it was.
   - Runs on the controller. In check mode nothing is written and the run has no folder.
   - Keeping the record is never reported as a change.
 options:
@@ -43,8 +43,8 @@ options:
   facts:
     description:
       - What the run is about, kept with it.
-      - With O(state=opened) C(kind), C(app), C(environment); with O(state=closed) C(from_release), C(to_release),
-        C(commit), C(outcome), C(window_seconds) and whatever else the summary should hold.
+      - With O(state=opened) C(kind), C(app), C(title), C(environment); with O(state=closed) C(from_release), C(to_release),
+        C(commit), C(outcome), C(window_seconds) and whatever else the summary should hold. C(samples) are kept in the record alone.
     type: dict
     default: {}
 attributes:
@@ -87,17 +87,13 @@ import json
 import secrets
 import socket
 import time
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.tickbox.assertion import PENDING
-from ansible.module_utils.tickbox.junit import report
-from ansible.module_utils.tickbox.record import SUMMARY, BrokenRecord, item_results, phase_seconds, read
+from ansible.module_utils.tickbox.record import SUMMARY, BrokenRecord, Writer, end_of, read
+from ansible.module_utils.tickbox.summary import summarise
 from ansible.module_utils.tickbox.waivers import BadWaiver, hold_against
-
-MARKS = {"passed": "x", "attested": "x", "failed": "!", "unverifiable": "?", "waived": "-", "not_applicable": "-"}
 
 
 def open_run(module: AnsibleModule) -> dict[str, Any]:
@@ -122,61 +118,16 @@ def resume_run(module: AnsibleModule) -> dict[str, Any]:
     if not (directory / SUMMARY).exists():
         raise BrokenRecord(f"{directory} holds no run that has ended")
     opened = next(event for event in read(directory) if event["event"] == "opened")
-    kept = {name: opened[name] for name in ("id", "kind", "app", "environment", "started")}
+    kept = {name: opened[name] for name in ("id", "kind", "app", "title", "environment", "started") if name in opened}
     return {**kept, "directory": str(directory), "who": f"{getpass.getuser()}@{socket.gethostname()}", "resumed": time.time()}
-
-
-def checklist_text(summary: dict[str, Any], checklist: list[dict[str, Any]]) -> str:
-    """The checklist as Markdown, a line an item, with what was seen."""
-    lines = [f"# {summary['kind']} of {summary['app']} to {summary['environment']}: {summary['outcome']}", ""]
-    results = {item["id"]: item for item in summary["items"]}
-    phase = None
-    for item in checklist:
-        if item["phase"] != phase:
-            phase = item["phase"]
-            lines += ["", f"## {phase}", ""]
-        seen = results.get(item["id"])
-        mark = MARKS.get(seen["status"], " ") if seen else " "
-        note = f" - {seen['status']}, {seen['seconds']} s: {seen['summary']}" if seen else ""
-        lines.append(f"- [{mark}] {item['text']} (`{item['id']}`){note}")
-    return "\n".join(lines) + "\n"
 
 
 def close_run(module: AnsibleModule) -> dict[str, Any]:
     directory = Path(module.params["directory"])
-    events = read(directory)
-    opened = next(event for event in events if event["event"] == "opened")
-    ended = time.time()
-    unsigned = {"status": PENDING, "summary": "nobody has signed it yet", "hosts": [], "seconds": 0.0}
-    signatures = [item["id"] for item in module.params["checklist"] if item["phase"] == "signoff"]
-    results = {item: {"id": item, **unsigned} for item in signatures} | item_results(events)
-    items = [results[item["id"]] for item in module.params["checklist"] if item["id"] in results]
-    summary = {
-        "run_id": opened["id"],
-        "kind": opened["kind"],
-        "app": opened["app"],
-        "environment": opened["environment"],
-        "who": opened["who"],
-        "started": opened["started"],
-        "ended": ended,
-        "seconds": round(ended - opened["started"], 1),
-        **module.params["facts"],
-        "phases": phase_seconds(events, ended),
-        "failures": [
-            {key: event[key] for key in ("event", "host", "task", "message")}
-            for event in events
-            if event["event"] in ("failure", "unreachable")
-        ],
-        "counts": dict(Counter(item["status"] for item in items)),
-        "items": items,
-    }
-    path = directory / SUMMARY
-    if path.exists():
-        added = {"amended": ended, "counts": summary["counts"], "items": items}
-        summary = {**summary, **json.loads(path.read_text()), **added}
-    path.write_text(json.dumps(summary, indent=2) + "\n")
-    (directory / "checklist.md").write_text(checklist_text(summary, module.params["checklist"]), errors="backslashreplace")
-    (directory / "junit.xml").write_text(report(summary, module.params["checklist"]))
+    read(directory)
+    Writer(directory).append({"event": "closed", "time": time.time(), "facts": module.params["facts"]})
+    summary: dict[str, Any] = summarise(read(directory), module.params["checklist"]) | end_of(directory)
+    (directory / SUMMARY).write_text(json.dumps(summary, indent=2) + "\n")
     if "amended" not in summary:
         point_latest_at(directory)
     return summary

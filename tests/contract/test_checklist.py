@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible.module_utils.tickbox.checklist import laid_out, markdown
 
 ROOT = Path(__file__).parents[2]
-CHECKLIST: list[dict[str, Any]] = yaml.safe_load((ROOT / "checklist.yml").read_text())["items"]
+FILE = ROOT / "checklist.yml"
+CHECKLIST: list[dict[str, Any]] = yaml.safe_load(FILE.read_text())["items"]
 IDS = [item["id"] for item in CHECKLIST]
 MODULES = sorted(path.stem for path in (ROOT / "library").glob("check_*.py"))
 ACTIONS = ROOT / "plugins" / "action"
@@ -65,6 +67,24 @@ def test_each_statement_is_held_by_a_gate() -> None:
     held = {phase.strip() for phases in re.findall(r"run_gate_phases: \[(.*)\]", tasks) for phase in phases.split(",")}
     places = {item["id"]: item.get("held_in", item["phase"]) for item in CHECKLIST if item["phase"] != "signoff"}
     assert [item for item, place in places.items() if place not in held and place.split(".")[0] not in held] == []
+
+
+def test_the_document_is_the_checklist_word_for_word() -> None:
+    """checklist.md of a run at which nobody looked, without its reasons, is the checklist as it was agreed."""
+    summary: dict[str, Any] = {
+        "app": "examples",
+        "title": "Interactive examples",
+        "kind": "deploy",
+        "environment": "production",
+        "items": [],
+    }
+    summary |= {"run_id": "r", "who": "w", "started": 0.0, "outcome": "failed"}
+    lines = markdown(laid_out(yaml.safe_load(FILE.read_text())["document"], CHECKLIST, summary, []), summary).splitlines()
+    of_run = next(number for number, line in enumerate(lines) if "Run r, by w." in line)
+    lines[of_run : of_run + 2] = []
+    text = re.sub(r" \(not looked at: .*\)$", "", "\n".join(lines), flags=re.MULTILINE)
+    text = re.sub(r"\|  \| not looked at: .* \|  \|$", "| | | |", text, flags=re.MULTILINE)
+    assert text.splitlines() == (Path(__file__).parent / "deployment_checklist.md").read_text().splitlines()
 
 
 @pytest.mark.parametrize("module", MODULES)

@@ -9,6 +9,7 @@ import pytest
 from ansible.module_utils.tickbox.record import Writer
 from ansible.module_utils.tickbox.waivers import waived
 from junitparser import JUnitXml
+from sample_run import TEMPLATES
 
 CHECKLIST = [
     {"id": "deploy.backup.database", "phase": "deploy.backup", "text": "Create a backup", "module": "check_backup"},
@@ -17,6 +18,15 @@ CHECKLIST = [
     {"id": "pre.security.csp", "phase": "pre.security", "text": "CSP", "module": "check_csp", "held_in": "post.performance"},
     {"id": "signoff.qa_lead", "phase": "signoff", "text": "QA Lead"},
 ]
+DOCUMENT = {
+    "title": "Checklist for {Title}",
+    "text": "",
+    "sections": [
+        {"title": phase, "parts": [{"phase": phase, "title": phase}]}
+        for phase in ("deploy.backup", "post.performance", "pre.security")
+    ]
+    + [{"title": "Sign-Off", "signatures": "signoff"}],
+}
 WAIVER = {"item": "deploy.backup.database", "reason": "moved | to B", "approver": "Carla", "expires": "2026-06-30"}
 FACTS = {"kind": "deploy", "app": "shop", "environment": "test"}
 
@@ -40,6 +50,13 @@ def see(run: dict[str, Any], item: str, status: str, host: str = "one", today: d
 def gate(run_module: Any, run: dict[str, Any], phases: list[str], **more: Any) -> dict[str, Any]:
     result: dict[str, Any] = run_module("run_gate", directory=run["directory"], checklist=CHECKLIST, phases=phases, **more)
     return result
+
+
+def documents(run_module: Any, run: dict[str, Any]) -> Path:
+    """Make the documents of a run; its folder."""
+    given = {"checklist": CHECKLIST, "document": DOCUMENT, "templates": str(TEMPLATES)}
+    assert "msg" not in run_module("run_report", directory=run["directory"], **given)
+    return Path(run["directory"])
 
 
 def close(run_module: Any, run: dict[str, Any]) -> dict[str, Any]:
@@ -153,11 +170,11 @@ def test_the_summary_says_what_was_seen(run_module: Any, run: dict[str, Any]) ->
         ("deploy.backup.database", "passed", 2.25),
         ("signoff.qa_lead", "pending", 0.0),
     ]
-    directory = Path(run["directory"])
+    directory = documents(run_module, run)
     text = (directory / "checklist.md").read_text()
-    assert "- [x] Create a backup (`deploy.backup.database`) - passed, 2.25 s: seen" in text
-    assert "- [ ] Back the files up" in text
-    assert "- [ ] QA Lead (`signoff.qa_lead`) - pending, 0.0 s: nobody has signed it yet" in text
+    assert "- [x] Create a backup\n" in text
+    assert "- [ ] Back the files up (not looked at: the run did not come to it)" in text
+    assert "| QA Lead |  | pending: nobody has signed it yet |  |" in text
     assert (directory.parent / "latest").resolve() == directory.resolve()
 
 
@@ -169,9 +186,9 @@ def test_what_was_waived_is_never_ticked(run_module: Any, run: dict[str, Any]) -
     item = summary["items"][0]
     assert item["waiver"] == {"reason": "moved | to B", "approver": "Carla", "expires": "2026-06-30", "seen": "failed"}
     assert item["summary"] == "waived by Carla until 2026-06-30: moved | to B; failed: seen"
-    text = (Path(run["directory"]) / "checklist.md").read_text()
-    assert "- [-] Create a backup (`deploy.backup.database`) - waived" in text
-    assert "- [x] Back the files up (`deploy.backup.files`) - attested" in text
+    text = (documents(run_module, run) / "checklist.md").read_text()
+    assert "- [ ] Create a backup (waived by Carla until 2026-06-30: moved \\| to B; failed: seen)" in text
+    assert "- [x] Back the files up\n" in text
 
 
 def test_the_report_for_a_ci_service(run_module: Any, run: dict[str, Any]) -> None:
@@ -180,7 +197,7 @@ def test_the_report_for_a_ci_service(run_module: Any, run: dict[str, Any]) -> No
     see(run, "post.performance.cpu_spikes", "unverifiable")
     see(run, "pre.security.csp", "passed")
     close(run_module, run)
-    suite = next(iter(JUnitXml.fromfile(str(Path(run["directory"]) / "junit.xml"))))
+    suite = next(iter(JUnitXml.fromfile(str(documents(run_module, run) / "junit.xml"))))
     assert (suite.tests, suite.failures, suite.errors, suite.skipped) == (5, 1, 1, 2)
     cases = {case.name.split(":")[0]: case for case in suite}
     kinds = {name: [type(result).__name__ for result in case.result] for name, case in cases.items()}
@@ -231,11 +248,10 @@ def test_what_is_known_later_is_added_to_a_run_that_has_ended(run_module: Any, r
     after = close_with(run_module, run)
 
     assert {item["id"]: item["status"] for item in after["items"]}["deploy.backup.files"] == "passed"
-    assert {name: after[name] for name in before if name not in ("items", "counts")} == {
-        name: before[name] for name in before if name not in ("items", "counts")
-    }
+    changed = {"items", "counts", "record_lines", "record_digest"}
+    assert {name for name in before if after[name] != before[name]} == changed
     assert after["amended"] >= before["ended"]
-    assert "[x] Back the files up" in (Path(run["directory"]) / "checklist.md").read_text()
+    assert "[x] Back the files up" in (documents(run_module, run) / "checklist.md").read_text()
     assert (tmp_path / "latest").readlink() == Path("a_later_run")
 
 

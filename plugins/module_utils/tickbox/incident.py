@@ -24,7 +24,7 @@ except ImportError:  # reported by the module that needs it
 
 from .assertion import CouldNotLook, Verdict, listed, moment, verdict
 from .files import replace
-from .record import RESULTS, digest
+from .record import RESULTS, digest, end_of
 
 FILE, TEXT_FILE = "incident.json", "incident.md"
 FIRST_FAILURE = 500  # statuses from here on are failures of the server
@@ -116,8 +116,8 @@ def rule_of(events: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
 
 def last_line(directory: Path) -> dict[str, Any]:
     """Where the run's record stands now."""
-    lines = (directory / RESULTS).read_text().splitlines()
-    return {"file": RESULTS, "line": len(lines), "sha256": digest(lines[-1])}
+    end = end_of(directory)
+    return {"file": RESULTS, "line": end["record_lines"], "sha256": end["record_digest"]}
 
 
 def read(directory: Path) -> dict[str, Any]:
@@ -229,7 +229,7 @@ def judge_document(incident: Any, schema: Mapping[str, Any], events: Sequence[Ma
     run = {"run": opened.get("id"), "application": opened.get("app"), "environment": opened.get("environment")}
     problems = [f"it is of {name} {incident[name]!r}, not {value!r}" for name, value in run.items() if incident[name] != value]
     line = incident["evidence"]["line"]
-    if line > len(lines) or digest(lines[line - 1]) != incident["evidence"]["sha256"]:
+    if line > len(lines) or digest(lines[line - 1].encode()) != incident["evidence"]["sha256"]:
         problems.append(f"line {line} of {RESULTS} is not what it was when the incident was opened")
     return verdict(
         problems,

@@ -24,42 +24,88 @@ class BrokenRecord(Exception):
     """The record is not what was written: a line is missing, edited or cut short."""
 
 
-def digest(line: str) -> str:
+def digest(line: bytes) -> str:
     """SHA-256 of one line without its end, as the next line carries it."""
-    return hashlib.sha256(line.encode()).hexdigest()
+    return hashlib.sha256(line).hexdigest()
 
 
 class Writer:
-    """Appends events to a record so that a killed run leaves all it had seen: each line is flushed to the disk."""
+    """Appends events to a record so that a killed run leaves all it had seen: each line is flushed to the disk.
+
+    Several may write to one record, one after another: the callback, and the module that closes it.
+    """
 
     def __init__(self, directory: Path) -> None:
         self._path = directory / RESULTS
-        lines = self._path.read_text().splitlines() if self._path.exists() else []
-        self._previous = digest(lines[-1]) if lines else FIRST
+        self._previous = FIRST
+        self._size = 0  # bytes of the record after the line that is known
 
     def append(self, event: Mapping[str, Any]) -> None:
-        line = json.dumps({**event, "previous": self._previous}, sort_keys=True, default=str)
-        with self._path.open("a") as record:
-            record.write(line + "\n")
+        """Add one line."""
+        self._catch_up()
+        line = json.dumps({**event, "previous": self._previous}, sort_keys=True, default=str).encode()
+        with self._path.open("ab") as record:
+            record.write(line + b"\n")
             record.flush()
             os.fsync(record.fileno())
+            self._size = record.tell()
         self._previous = digest(line)
 
+    def _catch_up(self) -> None:
+        """Take notice of what another has written meanwhile."""
+        if self._path.exists() and self._path.stat().st_size != self._size:
+            lines = _lines(self._path)
+            self._previous = digest(lines[-1]) if lines else FIRST
 
-def read(directory: Path) -> list[dict[str, Any]]:
-    """The events of a record, in order. Raises BrokenRecord where the chain of digests does not hold."""
+
+def read(directory: Path, closed: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+    """The events of a record, in order. Raises BrokenRecord, naming the line, where the chain of digests does not hold.
+
+    ``closed``: a summary of the record, which says how many lines it was made from and carries the digest of the last of them, so
+    that an end that is changed or missing is noticed as well.
+    """
+    path = directory / RESULTS
+    lines = _lines(path)
+    digests = [digest(line) for line in lines]
+    told = {number - 1: _event(line).get("previous") for number, line in enumerate(lines[1:], start=2)}
+    if closed:
+        told.setdefault(closed["record_lines"], closed["record_digest"])
     events = []
-    previous = FIRST
-    for number, line in enumerate((directory / RESULTS).read_text().splitlines(), start=1):
-        try:
-            event = json.loads(line)
-        except ValueError as error:
-            raise BrokenRecord(f"line {number} of {directory / RESULTS} is not JSON: {error}") from error
-        if not isinstance(event, dict) or event.get("previous") != previous:
-            raise BrokenRecord(f"line {number} of {directory / RESULTS} does not follow from the line before it")
-        previous = digest(line)
+    for number, line in enumerate(lines, start=1):
+        event = _event(line)
+        if not event:
+            raise BrokenRecord(f"line {number} of {path} was changed: it is no JSON object")
+        if event.get("previous") != (digests[number - 2] if number > 1 else FIRST):
+            # Either of two lines may be the one; what follows vouches for the later.
+            changed = number - 1 if number > 1 and told.get(number, digests[number - 1]) == digests[number - 1] else number
+            raise BrokenRecord(f"line {changed} of {path} was changed: line {number} does not follow from the one before it")
         events.append(event)
+    if closed and len(lines) < closed["record_lines"]:
+        cut = f"line {len(lines) + 1} of {path} is missing or has no end"
+        raise BrokenRecord(f"{cut}: {SUMMARY} was made from {closed['record_lines']} lines")
+    if closed and digests[closed["record_lines"] - 1] != closed["record_digest"]:
+        raise BrokenRecord(f"line {closed['record_lines']} of {path} was changed: {SUMMARY} carries another digest of it")
     return events
+
+
+def end_of(directory: Path) -> dict[str, Any]:
+    """How many lines a record has, and the digest of the last: what its summary carries of it."""
+    lines = _lines(directory / RESULTS)
+    return {"record_lines": len(lines), "record_digest": digest(lines[-1])}
+
+
+def _lines(path: Path) -> list[bytes]:
+    """The lines as they are, but for one whose end was never written. Only a line feed ends one; JSON escapes it in texts."""
+    return path.read_bytes().split(b"\n")[:-1]
+
+
+def _event(line: bytes) -> dict[str, Any]:
+    """What a line holds; nothing where it is no JSON object."""
+    try:
+        event = json.loads(line)
+    except ValueError:
+        return {}
+    return event if isinstance(event, dict) else {}
 
 
 def seconds(assertion: Mapping[str, Any]) -> float:
@@ -68,19 +114,26 @@ def seconds(assertion: Mapping[str, Any]) -> float:
     return round((ended - began).total_seconds(), 2)
 
 
-def item_results(events: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """For each item looked at: its status, a summary, its hosts, the seconds of the longest look, and its waiver.
+def last_looks(events: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Mapping[str, Any]]]:
+    """For each item the last look from each host.
 
-    A later look at the same item on the same host replaces the earlier one; over hosts, the worst status stands. What is
-    looked at again on the way back is evidence for the rollback: it ticks no item of the deployment.
+    What is looked at again on the way back is evidence for the rollback: it ticks no item of the deployment.
     """
     last: dict[str, dict[str, Mapping[str, Any]]] = {}
     for event in events:
         of_rollback = event.get("phase") == "rollback" and not str(event.get("item")).startswith("rollback.")
         if event.get("event") == "assertion" and not of_rollback:
             last.setdefault(event["item"], {})[event["host"]] = event
+    return last
+
+
+def item_results(events: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """For each item looked at: its status, a summary, its hosts, the seconds of the longest look, and its waiver.
+
+    A later look at the same item on the same host replaces the earlier one; over hosts, the worst status stands.
+    """
     results = {}
-    for item, by_host in last.items():
+    for item, by_host in last_looks(events).items():
         worst = max(by_host.values(), key=lambda event: SEVERITY.index(event["status"]))
         results[item] = {
             "id": item,
