@@ -268,7 +268,7 @@ class CallbackModule(Default):  # type: ignore[misc]
     def _finish(self) -> None:
         """Say what there is to say of the task that has ended: hosts can be folded only then."""
         with self._display._lock:
-            for step in self._steps.values():
+            for step in list(self._steps.values()):
                 if lines := step.lines(time.monotonic() - step.started, self._texts, self._page):
                     self._head()
                     self._say(lines)
@@ -376,7 +376,7 @@ class CallbackModule(Default):  # type: ignore[misc]
         while True:
             time.sleep(1)
             with self._display._lock:
-                for step in self._steps.values():
+                for step in list(self._steps.values()):
                     took, due = time.monotonic() - step.started, told.get(id(step), STILL)
                     if took >= due:
                         told = {id(step): due * 2}

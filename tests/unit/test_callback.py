@@ -13,6 +13,7 @@ from typing import Any
 import ansible_runner
 import pexpect
 import pytest
+import yaml
 from ansible.module_utils.tickbox.record import read
 
 ROOT = Path(__file__).parents[2]
@@ -99,6 +100,10 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "roles/verification/tasks/main.yml": json.dumps(VERIFICATION),
         "deploy.yml": play(UNDER_A_LOCK),
         "record.yml": play(OPEN, UNDER_A_LOCK),
+        "well.yml": play(
+            step("Change something", {"changed": True}), step("Close", {"summary": {**SUMMARY, "outcome": "deployed"}})
+        ),
+        "away.yml": play({"name": "Call", "ansible.builtin.ping": {}}),
         "slow.yml": play({"name": "Take a second", "tell": {"takes": 1}}),
         "ask.yml": play({"name": "Ask", "ansible.builtin.pause": {"prompt": "Go on?"}}),
     }
@@ -212,13 +217,13 @@ def test_a_failure_says_item_host_expected_observed_and_what_comes_of_it(output:
     assert 'rescued by "Go back"' in request.getfixturevalue(output)
 
 
-def test_a_log_has_messages_unbroken_and_nothing_of_steps_that_did_nothing(of_fifty: str) -> None:
+def test_a_log_has_messages_unbroken_and_nothing_of_steps_that_did_nothing(of_fifty: str, of_one: str) -> None:
     assert 'wide, with "quotes": x x' in of_fifty
     assert of_fifty.count("longer than any terminal") == 1
     assert '"Verify application is running" failed on app1: it was taken back' in of_fifty
     assert '"Go without" failed on app1 and is ignored: nobody is at home' in of_fifty
     for silent in ("Change nothing", "Hold it", "included:", "TASK", "\x1b", "\r"):
-        assert silent not in of_fifty
+        assert silent not in of_one
 
 
 def test_a_warning_is_shown(of_fifty: str) -> None:
@@ -278,7 +283,7 @@ def test_a_terminal_has_a_line_that_is_taken_away_before_anything_is_said(termin
 
 
 def test_the_line_says_what_is_going_on(terminal: Callable[..., str]) -> None:
-    assert re.search(r"0:0\d  Take a second  0\.\d s, 0 of 3 hosts", terminal(3, "slow.yml"))
+    assert re.search(r"\d:\d\d  Take a second  \d\.\d s", terminal(3, "slow.yml"))
 
 
 def test_nothing_is_drawn_while_somebody_is_asked(terminal: Callable[..., str]) -> None:
@@ -299,6 +304,27 @@ def test_a_stream_that_knows_ascii_only_gets_no_more(log: Callable[..., str]) ->
     output = log(1, "slow.yml", PYTHONIOENCODING="ascii")
     assert output.isascii()
     assert "?" not in output
+
+
+def test_molecule_sees_whether_a_second_run_changes_anything(log: Callable[..., str]) -> None:
+    assert "changed=" not in log(1, "well.yml")
+    given = yaml.safe_load((ROOT / ".config/molecule/config.yml").read_text())["ansible"]["env"]
+    output = log(3, "well.yml", TICKBOX_RECAP=given["TICKBOX_RECAP"])
+    assert re.search("changed=[1-9]", output)  # as molecule looks for it
+    assert "deploy of examples: deployed" in output
+
+
+def test_a_host_that_cannot_be_reached_is_named(log: Callable[..., str]) -> None:
+    output = log(3, "away.yml", "-e", "{ansible_connection: ssh, ansible_host: 127.0.0.1, ansible_port: 1}")
+    assert '[!] UNREACHABLE at "Call": app1..app3' in output
+    assert "port 1: Connection refused" in output
+
+
+def test_hosts_that_go_their_own_ways_are_all_told(log: Callable[..., str]) -> None:
+    output = log(3, "deploy.yml", ANSIBLE_STRATEGY="free")
+    assert "[x] pre.environment.tls" in output
+    assert output.count("as it should be") >= 1
+    assert '"Verify application is running" failed on app1' in output
 
 
 def test_options_that_show_or_run_less_work(log: Callable[..., str]) -> None:

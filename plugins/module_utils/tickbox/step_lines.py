@@ -27,6 +27,7 @@ SUMMARIES = 5  # of a statement that is ticked: hosts whose figures differ say t
 OUTPUT_LINES = 30
 ITEMS = 8
 VALUE_LENGTH = 500
+INTERNAL = ("invocation", "exception", "changed", "warnings", "deprecations")
 RECAP = ("ok", "changed", "unreachable", "failures", "skipped", "rescued", "ignored")
 
 
@@ -155,7 +156,7 @@ def reasons(result: Mapping[str, Any]) -> tuple[str, ...]:
         if text:
             found += tail(str(text), OUTPUT_LINES)
     if not found and not result.get("assertions"):
-        found = [plain({name: value for name, value in result.items() if not name.startswith("_")})]
+        found = [plain({name: value for name, value in result.items() if not name.startswith("_") and name not in INTERNAL})]
     return tuple(found)
 
 
