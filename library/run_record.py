@@ -9,8 +9,8 @@ DOCUMENTATION = r"""
 module: run_record
 short_description: Open and close the record of a run
 description:
-  - O(state=opened) gives the run its id and its folder under O(reports), unless a waiver is wrong. From then on the C(tickbox)
-    callback appends to C(results.jsonl) what modules saw.
+  - O(state=opened) gives the run its id and its folder under O(reports), unless a waiver is wrong. From then on the
+    C(tickbox_record) callback appends to C(results.jsonl) what modules saw.
   - O(state=closed) appends the facts of the end, writes C(summary.json) from what was appended, with the digest of its last line,
     and points C(latest) at the run. A signature that nobody has given is C(pending) there. M(run_report) makes the documents of it.
   - O(state=resumed) goes on with the record of a run that has ended, for what is only known later; O(state=closed) then writes what

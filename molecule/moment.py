@@ -30,7 +30,7 @@ class Moment:
     def environment(self) -> dict[str, str]:
         return {
             "ANSIBLE_CALLBACK_PLUGINS": f"{ROOT}/plugins/callback:{ROOT}/molecule/plugins/callback",
-            "ANSIBLE_CALLBACKS_ENABLED": "tickbox,at_task",
+            "ANSIBLE_CALLBACKS_ENABLED": "at_task",
             "TICKBOX_TASKS": str(self.tasks),
             "TICKBOX_AT": self.at,
             "TICKBOX_DO": self.do,

@@ -22,7 +22,7 @@ ARGUMENTS = {
     "deploy": ["deploy.yml", "--extra-vars", f"app_version={WANTED['deploy']}"],
     "rollback": ["rollback.yml", "--extra-vars", f"{{'rollback_reason': '{REASON}'}}"],
 }
-ADVICE = re.compile(r"ansible-playbook (?:deploy|rollback)\.yml[^\"]*")
+ADVICE = re.compile(r"ansible-playbook (?:deploy|rollback)\.yml[^\"\n]*")
 LONGEST = 1800  # seconds that a run may take
 # v1.1.0 as pruning removes it, so that each deployment lays it down anew, and the databases that no release's manifest names.
 FRESH = """
