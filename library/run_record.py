@@ -11,8 +11,10 @@ short_description: Open and close the record of a run
 description:
   - O(state=opened) gives the run its id and its folder under O(reports), unless a waiver is wrong. From then on the C(tickbox)
     callback appends to C(results.jsonl) what modules saw.
-  - O(state=closed) writes C(summary.json), C(checklist.md) and C(junit.xml) from what was appended, and points C(latest) at the
-    run. A signature that nobody has given is C(pending) there.
+  - O(state=closed) appends the end of the run, and writes C(summary.json), C(checklist.md) and C(junit.xml) from what was appended.
+    It points C(latest) at the run. A signature that nobody has given is C(pending) there.
+  - C(record_digest) of the summary is the digest of the line that ends the run. It is what people sign, and what is added later
+    does not change it.
   - O(state=resumed) goes on with the record of a run that has ended, for what is only known later; O(state=closed) then writes what
     was added into its files, and leaves the rest of them as it was.
   - Runs on the controller. In check mode nothing is written and the run has no folder.
@@ -94,7 +96,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.tickbox.assertion import PENDING
 from ansible.module_utils.tickbox.junit import report
-from ansible.module_utils.tickbox.record import SUMMARY, BrokenRecord, item_results, phase_seconds, read
+from ansible.module_utils.tickbox.record import CLOSED, SUMMARY, BrokenRecord, Writer, ended, item_results, phase_seconds, read
 from ansible.module_utils.tickbox.waivers import BadWaiver, hold_against
 
 MARKS = {"passed": "x", "attested": "x", "failed": "!", "unverifiable": "?", "waived": "-", "not_applicable": "-"}
@@ -144,9 +146,13 @@ def checklist_text(summary: dict[str, Any], checklist: list[dict[str, Any]]) -> 
 
 def close_run(module: AnsibleModule) -> dict[str, Any]:
     directory = Path(module.params["directory"])
+    path = directory / SUMMARY
+    now = time.time()
+    if not any(event.get("event") == CLOSED for event in read(directory)):
+        Writer(directory).append({"event": CLOSED, "time": now, **module.params["facts"]})
+    end = ended(directory)
     events = read(directory)
-    opened = next(event for event in events if event["event"] == "opened")
-    ended = time.time()
+    opened = end.opened
     unsigned = {"status": PENDING, "summary": "nobody has signed it yet", "hosts": [], "seconds": 0.0}
     signatures = [item["id"] for item in module.params["checklist"] if item["phase"] == "signoff"]
     results = {item: {"id": item, **unsigned} for item in signatures} | item_results(events)
@@ -158,10 +164,11 @@ def close_run(module: AnsibleModule) -> dict[str, Any]:
         "environment": opened["environment"],
         "who": opened["who"],
         "started": opened["started"],
-        "ended": ended,
-        "seconds": round(ended - opened["started"], 1),
+        "ended": now,
+        "seconds": round(now - opened["started"], 1),
         **module.params["facts"],
-        "phases": phase_seconds(events, ended),
+        "record_digest": end.digest,
+        "phases": phase_seconds(events, now),
         "failures": [
             {key: event[key] for key in ("event", "host", "task", "message")}
             for event in events
@@ -170,10 +177,10 @@ def close_run(module: AnsibleModule) -> dict[str, Any]:
         "counts": dict(Counter(item["status"] for item in items)),
         "items": items,
     }
-    path = directory / SUMMARY
     if path.exists():
-        added = {"amended": ended, "counts": summary["counts"], "items": items}
-        summary = {**summary, **json.loads(path.read_text()), **added}
+        added = {"amended": now, "counts": summary["counts"], "items": items, "record_digest": end.digest}
+        # How the run ended is what its chain says, whatever became of the file.
+        summary = {**summary, **json.loads(path.read_text()), **end.facts, **added}
     path.write_text(json.dumps(summary, indent=2) + "\n")
     (directory / "checklist.md").write_text(checklist_text(summary, module.params["checklist"]), errors="backslashreplace")
     (directory / "junit.xml").write_text(report(summary, module.params["checklist"]))

@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from typing import Any
 RESULTS = "results.jsonl"
 SUMMARY = "summary.json"
 FIRST = "0" * 64  # stands where the first line has no line before it
+CLOSED = "closed"  # the event that ends the run: what follows it was added later
+OF_THE_LINE = ("event", "time", "previous")  # what each line has beside its own fields
 
 # How bad each status is: an item seen on several hosts, or several times, has the worst of its last results.
 SEVERITY = ["passed", "attested", "not_applicable", "waived", "pending", "unverifiable", "failed"]
@@ -24,33 +27,69 @@ class BrokenRecord(Exception):
     """The record is not what was written: a line is missing, edited or cut short."""
 
 
+@dataclass(frozen=True)
+class Ended:
+    """A run that has ended: its events up to the one that closed it, what that one says, and the digest of its line.
+
+    As each line carries the digest of the one before, this digest stands for all of the run, and for nothing that was added later.
+    """
+
+    events: list[dict[str, Any]]
+    facts: dict[str, Any]
+    digest: str
+
+    @property
+    def opened(self) -> dict[str, Any]:
+        """What the run was about. Raises BrokenRecord where the record does not say."""
+        found = next((event for event in self.events if event.get("event") == "opened"), None)
+        if found is None:
+            raise BrokenRecord("the record does not begin with the opening of a run")
+        return found
+
+
 def digest(line: str) -> str:
     """SHA-256 of one line without its end, as the next line carries it."""
     return hashlib.sha256(line.encode()).hexdigest()
 
 
 class Writer:
-    """Appends events to a record so that a killed run leaves all it had seen: each line is flushed to the disk."""
+    """Appends events to a record so that a killed run leaves all it had seen: each line is flushed to the disk.
+
+    Two may write to it in turns, as the callback and the module that closes the run do.
+    """
 
     def __init__(self, directory: Path) -> None:
         self._path = directory / RESULTS
-        lines = self._path.read_text().splitlines() if self._path.exists() else []
-        self._previous = digest(lines[-1]) if lines else FIRST
+        self._size, self._previous = 0, FIRST
 
-    def append(self, event: Mapping[str, Any]) -> None:
+    def append(self, event: Mapping[str, Any]) -> str:
+        """Append the event; return the digest of its line."""
+        if self._path.exists() and self._path.stat().st_size != self._size:
+            written = self._path.read_text().rstrip("\n")
+            self._previous = digest(written.rpartition("\n")[2]) if written else FIRST
         line = json.dumps({**event, "previous": self._previous}, sort_keys=True, default=str)
         with self._path.open("a") as record:
             record.write(line + "\n")
             record.flush()
             os.fsync(record.fileno())
+            self._size = record.tell()
         self._previous = digest(line)
+        return self._previous
+
+
+def lines_of(directory: Path) -> list[str]:
+    """The lines of a record, to the byte. Raises BrokenRecord where the last one is not at its end."""
+    lines = (directory / RESULTS).read_bytes().decode("utf-8", "replace").split("\n")
+    if lines.pop():
+        raise BrokenRecord(f"the last line of {directory / RESULTS} is cut short")
+    return lines
 
 
 def read(directory: Path) -> list[dict[str, Any]]:
     """The events of a record, in order. Raises BrokenRecord where the chain of digests does not hold."""
     events = []
     previous = FIRST
-    for number, line in enumerate((directory / RESULTS).read_text().splitlines(), start=1):
+    for number, line in enumerate(lines_of(directory), start=1):
         try:
             event = json.loads(line)
         except ValueError as error:
@@ -60,6 +99,16 @@ def read(directory: Path) -> list[dict[str, Any]]:
         previous = digest(line)
         events.append(event)
     return events
+
+
+def ended(directory: Path) -> Ended:
+    """The run up to its end. Raises BrokenRecord where it has none or its chain does not hold, OSError where there is no record."""
+    events = read(directory)
+    at = next((number for number, event in enumerate(events) if event.get("event") == CLOSED), None)
+    if at is None:
+        raise BrokenRecord(f"{directory} has no end: the run goes on, or was cut off")
+    facts = {name: value for name, value in events[at].items() if name not in OF_THE_LINE}
+    return Ended(events[: at + 1], facts, digest(lines_of(directory)[at]))
 
 
 def seconds(assertion: Mapping[str, Any]) -> float:
