@@ -60,7 +60,7 @@ class Site:
 
     def play(self, name: str, callback: str = "default", **more: Any) -> subprocess.CompletedProcess[str]:
         program = str(Path(sys.executable).with_name("ansible-playbook"))
-        command = [program, f"--inventory={self.folder / 'inventory'}", f"playbooks/{name}.yml"]
+        command = [program, f"--inventory={self.folder / 'inventory'}", str((ROOT / "playbooks" / name).with_suffix(".yml"))]
         settings = {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_STDOUT_CALLBACK": callback}
         return subprocess.run(
             [*command, "-e", json.dumps({**self.given, **more})],
@@ -136,12 +136,43 @@ def test_a_person_signs_and_the_status_says_so(site: Site, run_module: Any) -> N
     assert site.files() == before
 
 
-def test_a_staged_release_is_signed(site: Site, run_module: Any) -> None:
+STAGED = """
+- hosts: one
+  gather_facts: false
+  vars_files: ["{{ playbooks }}/vars/layout.yml"]
+  vars: {run_outcome: failed}
+  tasks:
+    - block:
+        - include_role: {name: signoff, tasks_from: staged}
+      always:
+        - debug: {msg: "outcome {{ run_outcome }}"}
+    - debug: {msg: the window opens}
+"""
+
+
+def test_a_staged_release_waits_until_it_is_signed(site: Site, run_module: Any) -> None:
     directory = site.record(run_module, "staged")
+    (site.folder / "staged.yml").write_text(STAGED)
+    given = {"playbooks": str(ROOT / "playbooks"), "release_id": NEW, "release_commit": site.commit}
+
+    def deploy(*roles: str) -> str:
+        return site.play(str(site.folder / "staged"), deploy_require_signoff=list(roles), **given).stdout
+
+    assert "the window opens" in deploy()
+    held = deploy("qa_lead")
+    assert "the window opens" not in held
+    assert "outcome staged" in held
+    assert f"{NEW} is staged, and waits for qa_lead" in held
+    assert f"ansible-playbook playbooks/signoff.yml -e signoff_release={NEW} -e signoff_role=<role>" in held
+
     signed = site.play("signoff", signoff_confirm=True, signoff_release=NEW)
     assert signed.returncode == 0, signed.stdout
     assert (site.folder / "attestations" / NEW / "signoff.qa_lead.json.sig").exists()
     assert not (directory / "signatures").exists()
+    passed = deploy("qa_lead")
+    assert "the window opens" in passed, passed
+    assert "outcome failed" in passed
+    assert "waits for security_officer (" in deploy("qa_lead", "security_officer")
 
 
 def test_a_format_that_there_is_not(site: Site) -> None:
