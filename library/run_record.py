@@ -96,7 +96,17 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.tickbox.assertion import PENDING
 from ansible.module_utils.tickbox.junit import report
-from ansible.module_utils.tickbox.record import CLOSED, SUMMARY, BrokenRecord, Writer, ended, item_results, phase_seconds, read
+from ansible.module_utils.tickbox.record import (
+    CLOSED,
+    SUMMARY,
+    BrokenRecord,
+    Writer,
+    counted,
+    ended,
+    item_results,
+    phase_seconds,
+    read,
+)
 from ansible.module_utils.tickbox.waivers import BadWaiver, hold_against
 
 MARKS = {"passed": "x", "attested": "x", "failed": "!", "unverifiable": "?", "waived": "-", "not_applicable": "-"}
@@ -155,7 +165,7 @@ def close_run(module: AnsibleModule) -> dict[str, Any]:
     opened = end.opened
     unsigned = {"status": PENDING, "summary": "nobody has signed it yet", "hosts": [], "seconds": 0.0}
     signatures = [item["id"] for item in module.params["checklist"] if item["phase"] == "signoff"]
-    results = {item: {"id": item, **unsigned} for item in signatures} | item_results(events)
+    results = {item: {"id": item, **unsigned} for item in signatures} | item_results(counted(events, end))
     items = [results[item["id"]] for item in module.params["checklist"] if item["id"] in results]
     summary = {
         "run_id": opened["id"],

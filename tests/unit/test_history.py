@@ -134,7 +134,8 @@ def host(**more: Any) -> dict[str, Any]:
 
 def seen(hosts: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
     given: dict[str, Any] = {"recovery": {}, "runs": [run(1)], "incidents": [], "waivers": {}, "signatures": {}, **more}
-    return overview(hosts or {"app": host()}, now=NOW, **given)
+    told: dict[str, Any] = overview(hosts or {"app": host()}, now=NOW, **given)
+    return told
 
 
 def words(**more: Any) -> str:

@@ -281,6 +281,16 @@ def test_an_edited_summary_is_put_right_by_the_record(case: Case) -> None:
     assert json.loads(path.read_text())["outcome"] == "deployed"
 
 
+def test_what_is_added_after_the_end_ticks_nothing_that_was_not_signed(case: Case) -> None:
+    case.sign()
+    for item in ("deploy.release.caches", "deploy.release.restart"):
+        case.append(event="assertion", item=item, status="passed", host="one", summary="added later")
+    case.append(event="assertion", item="deploy.release.code", status="failed", host="one", summary="one file edited since")
+    items = {item["id"]: item["status"] for item in case.end()["items"]}
+    assert (items["deploy.release.caches"], items["deploy.release.code"]) == ("failed", "failed")
+    assert "deploy.release.restart" not in items
+
+
 def test_half_of_a_signature(case: Case) -> None:
     case.sign()
     case.file().with_name("qa_lead.json.sig").unlink()

@@ -142,6 +142,24 @@ def item_results(events: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any
     return results
 
 
+def counted(events: list[dict[str, Any]], end: Ended) -> list[dict[str, Any]]:
+    """The events whose assertions count: those of the run, and of those added after its end what it had left open.
+
+    Later looks answer what was pending, or say that something holds no more; they tick nothing that the run had not, as nobody who
+    signed the run has seen that. Signatures themselves come later.
+    """
+    seen = item_results(end.events)
+
+    def counts(event: Mapping[str, Any]) -> bool:
+        before = seen.get(str(event.get("item")), {}).get("status")
+        if before is None:
+            return str(event.get("item")).startswith("signoff.")
+        return before == "pending" or SEVERITY.index(event["status"]) >= SEVERITY.index(before)
+
+    later = events[len(end.events) :]
+    return [*end.events, *(event for event in later if event.get("event") != "assertion" or counts(event))]
+
+
 def phase_seconds(events: list[dict[str, Any]], ended: float) -> list[dict[str, Any]]:
     """Name and length of each phase that began, in order; the last one lasts until ``ended`` (Unix time, seconds)."""
     begun = [event for event in events if event.get("event") == "phase"]
