@@ -159,7 +159,7 @@ def close_run(module: AnsibleModule) -> dict[str, Any]:
     path = directory / SUMMARY
     now = time.time()
     if not any(event.get("event") == CLOSED for event in read(directory)):
-        Writer(directory).append({"event": CLOSED, "time": now, **module.params["facts"]})
+        Writer(directory).append({"event": CLOSED, "time": now, "facts": module.params["facts"]})
     end = ended(directory)
     events = read(directory)
     opened = end.opened

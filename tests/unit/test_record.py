@@ -43,10 +43,10 @@ def test_two_write_in_turns(record: Path) -> None:
 def test_what_is_added_after_the_end_does_not_change_what_ended(record: Path) -> None:
     with pytest.raises(BrokenRecord, match="has no end"):
         ended(record)
-    digest = Writer(record).append({"event": "closed", "time": 9.0, "outcome": "deployed"})
+    digest = Writer(record).append({"event": "closed", "time": 9.0, "facts": {"outcome": "deployed"}})
     before = ended(record)
     assert (before.digest, before.facts, len(before.events)) == (digest, {"outcome": "deployed"}, 5)
-    Writer(record).append({"event": "closed", "time": 10.0, "outcome": "failed"})
+    Writer(record).append({"event": "closed", "time": 10.0, "facts": {"outcome": "failed"}})
     assert ended(record) == before
 
 

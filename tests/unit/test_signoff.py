@@ -258,7 +258,7 @@ def rewritten(case: Case, change: Callable[[dict[str, Any]], None]) -> None:
     "change",
     [
         lambda event: event.update(status="passed") if event.get("status") == "failed" else None,
-        lambda event: event.update(outcome="rolled_back") if event["event"] == "closed" else None,
+        lambda event: event["facts"].update(outcome="rolled_back") if event["event"] == "closed" else None,
         lambda event: event.update(who="somebody else") if event["event"] == "opened" else None,
     ],
     ids=["an item", "the outcome", "who ran it"],

@@ -17,7 +17,6 @@ RESULTS = "results.jsonl"
 SUMMARY = "summary.json"
 FIRST = "0" * 64  # stands where the first line has no line before it
 CLOSED = "closed"  # the event that ends the run: what follows it was added later
-OF_THE_LINE = ("event", "time", "previous")  # what each line has beside its own fields
 
 # How bad each status is: an item seen on several hosts, or several times, has the worst of its last results.
 SEVERITY = ["passed", "attested", "not_applicable", "waived", "pending", "unverifiable", "failed"]
@@ -107,8 +106,7 @@ def ended(directory: Path) -> Ended:
     at = next((number for number, event in enumerate(events) if event.get("event") == CLOSED), None)
     if at is None:
         raise BrokenRecord(f"{directory} has no end: the run goes on, or was cut off")
-    facts = {name: value for name, value in events[at].items() if name not in OF_THE_LINE}
-    return Ended(events[: at + 1], facts, digest(lines_of(directory)[at]))
+    return Ended(events[: at + 1], dict(events[at].get("facts") or {}), digest(lines_of(directory)[at]))
 
 
 def seconds(assertion: Mapping[str, Any]) -> float:

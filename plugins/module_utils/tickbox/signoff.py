@@ -211,7 +211,6 @@ def _judge_one(role: str, file: Path, subject: Callable[[], Subject], terms: Ter
 
 def _judge_signed(role: str, file: Path, subject: Subject, terms: Terms, now: datetime) -> Verdict:
     """Raises BadAttestation for a signature that does not count, CouldNotLook where nobody can say."""
-    history = History(Path(terms.repository))
     wanted = Wanted(
         item=f"signoff.{role}",
         application=terms.application,
@@ -219,7 +218,7 @@ def _judge_signed(role: str, file: Path, subject: Subject, terms: Terms, now: da
         commit=subject.commit,
         role=title(role),
         signers=terms.signatories.get(role, []),
-        authors=set().union(*(entry.people for entry in history.commits(subject.commit, ""))),
+        authors=(),
     )
     signed, who = signed_record(file, wanted, terms.allowed, terms.repository)
     problems = subject_problems(signed, wanted) + time_problems(signed, now, terms.longest) + statement_problems(signed)
@@ -228,6 +227,11 @@ def _judge_signed(role: str, file: Path, subject: Subject, terms: Terms, now: da
         for name, value in subject.bound.items()
         if signed.get(name) != value
     ]
+    if not problems:
+        # What is signed is this: only now is its commit one that the repository has to know.
+        commits = History(Path(terms.repository)).commits(subject.commit, "")
+        authors = set().union(*(entry.people for entry in commits))
+        signed_record(file, replace(wanted, authors=authors), terms.allowed, terms.repository)
     return attested(
         problems,
         f"signed as {wanted.role} by {who} on {signed['issued'][:10]}: {cited(signed)}",
