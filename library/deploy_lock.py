@@ -16,7 +16,8 @@ description:
   - The lock is the ledger as well. O(plan) is written into it before the first change. Whoever takes over the lock of a run that
     was cut off finds its plan as RV(interrupted), and keeps it with the lock until it writes a plan of its own, or an empty one.
   - O(state=absent) removes the lock when this run holds it, and leaves any other lock alone, as one with an interrupted run in it.
-  - O(state=found) only says who holds it.
+    With O(ended) a run that holds it leaves a line in C(history.jsonl) beside it, which keeps the last 100 runs.
+  - O(state=found) only says who holds it, and what the history has.
   - The lock is never reported as a change.
 options:
   path:
@@ -34,6 +35,13 @@ options:
   plan:
     description: What the run is about to change, for M(plan_recovery). Empty once the hosts are whole.
     type: dict
+  ended:
+    description: How the run ended, as C(outcome), C(from_release), C(to_release) and what else the history is to keep.
+    type: dict
+  keep:
+    description: Leave the lock, as the hosts are not whole; with O(state=absent) and O(ended).
+    type: bool
+    default: false
   takeover:
     description: Take the lock even when another run holds it, once that run is known to be dead.
     type: bool
@@ -69,6 +77,12 @@ interrupted:
   description: The run that was cut off while it changed the host, with its C(plan). Empty where none was.
   returned: O(state=present) and O(state=found)
   type: dict
+history:
+  description: The last runs on the host, the oldest first, each with C(id), C(kind), C(who), C(started), C(ended) and what
+    O(ended) said.
+  returned: O(state=found)
+  type: list
+  elements: dict
 ended:
   description: Commands of the dead run that were still running, and were ended.
   returned: O(state=present)
@@ -82,8 +96,9 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.tickbox import history
 from ansible.module_utils.tickbox.files import replace
-from ansible.module_utils.tickbox.lock import STALE, alone, end_processes, interrupted, read
+from ansible.module_utils.tickbox.lock import NAMED, STALE, alone, end_processes, interrupted, read
 
 
 class Held(Exception):
@@ -122,6 +137,19 @@ def take(path: Path, holder: dict[str, Any] | None, given: dict[str, Any], check
     return {"interrupted": left, "ended": ended}
 
 
+def give_back(module: AnsibleModule, path: Path, holder: dict[str, Any]) -> None:
+    """Remove the lock of this run unless it is to stay, and remember the run. That it is remembered keeps nobody from deploying."""
+    given = module.params
+    if not given["keep"] and not holder.get("interrupted"):
+        path.unlink()
+    if given["ended"]:
+        entry = {**given["ended"], **{name: holder[name] for name in NAMED}, "ended": time.time()}
+        try:
+            history.append(path.with_name(history.HISTORY), entry)
+        except OSError as error:
+            module.warn(f"The run is not in the history of this host: {error}")
+
+
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
@@ -129,6 +157,8 @@ def main() -> None:
             "state": {"type": "str", "choices": ["present", "absent", "found"], "default": "present"},
             "run": {"type": "dict"},
             "plan": {"type": "dict"},
+            "ended": {"type": "dict"},
+            "keep": {"type": "bool", "default": False},
             "takeover": {"type": "bool", "default": False},
             "dead": {"type": "str", "default": ""},
             "stale": {"type": "int", "default": STALE},
@@ -152,8 +182,9 @@ def main() -> None:
                 result.update(take(path, holder, given, module.check_mode))
             elif given["state"] == "found":
                 result["interrupted"] = interrupted(holder or {})
-            elif holder and holder["id"] == given["run"]["id"] and not holder.get("interrupted") and not module.check_mode:
-                path.unlink()
+                result["history"] = history.read(path.with_name(history.HISTORY))
+            elif holder and holder["id"] == given["run"]["id"] and not module.check_mode:
+                give_back(module, path, holder)
     except Held as reason:
         module.fail_json(msg=str(reason), **result)
     except OSError as error:

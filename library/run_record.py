@@ -91,7 +91,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.tickbox.record import SUMMARY, BrokenRecord, Writer, end_of, read
+from ansible.module_utils.tickbox.record import CLOSED, SUMMARY, BrokenRecord, Writer, end_of, read
 from ansible.module_utils.tickbox.summary import summarise
 from ansible.module_utils.tickbox.waivers import BadWaiver, hold_against
 
@@ -125,7 +125,7 @@ def resume_run(module: AnsibleModule) -> dict[str, Any]:
 def close_run(module: AnsibleModule) -> dict[str, Any]:
     directory = Path(module.params["directory"])
     read(directory)
-    Writer(directory).append({"event": "closed", "time": time.time(), "facts": module.params["facts"]})
+    Writer(directory).append({"event": CLOSED, "time": time.time(), "facts": module.params["facts"]})
     summary: dict[str, Any] = summarise(read(directory), module.params["checklist"]) | end_of(directory)
     (directory / SUMMARY).write_text(json.dumps(summary, indent=2) + "\n")
     if "amended" not in summary:

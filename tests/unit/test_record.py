@@ -8,7 +8,17 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.tickbox.assertion import Verdict, examine
-from ansible.module_utils.tickbox.record import RESULTS, BrokenRecord, Writer, item_results, phase_seconds, read, seconds
+from ansible.module_utils.tickbox.record import (
+    RESULTS,
+    BrokenRecord,
+    Writer,
+    end_of,
+    ended,
+    item_results,
+    phase_seconds,
+    read,
+    seconds,
+)
 
 
 def assertion(item: str, status: str, host: str = "one", **more: Any) -> dict[str, Any]:
@@ -30,6 +40,32 @@ def test_reads_what_was_written(record: Path) -> None:
 def test_a_second_writer_goes_on_with_the_chain(record: Path) -> None:
     Writer(record).append({"event": "later"})
     assert read(record)[-1]["event"] == "later"
+
+
+def test_two_write_in_turns(record: Path) -> None:
+    first, second = Writer(record), Writer(record)
+    for number in range(3):
+        first.append({"event": "first", "number": number})
+        second.append({"event": "second", "number": number})
+    assert [event["event"] for event in read(record)[4:]] == ["first", "second"] * 3
+
+
+def test_what_is_added_after_the_end_does_not_change_what_ended(record: Path) -> None:
+    with pytest.raises(BrokenRecord, match="has no end"):
+        ended(record)
+    Writer(record).append({"event": "closed", "time": 9.0, "facts": {"outcome": "deployed"}})
+    before = ended(record)
+    assert (before.digest, before.facts, len(before.events)) == (end_of(record)["record_digest"], {"outcome": "deployed"}, 5)
+    Writer(record).append({"event": "closed", "time": 10.0, "facts": {"outcome": "failed"}})
+    assert ended(record) == before
+
+
+@pytest.mark.parametrize("end", ["", "\r\n", "\x0b", "\n\n"])
+def test_the_end_of_a_line_is_a_part_of_the_record(record: Path, end: str) -> None:
+    file, closed = record / RESULTS, end_of(record)
+    file.write_bytes(file.read_bytes().rstrip(b"\n") + end.encode())
+    with pytest.raises(BrokenRecord):
+        read(record, closed)
 
 
 @pytest.mark.parametrize(

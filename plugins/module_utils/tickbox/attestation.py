@@ -170,7 +170,7 @@ def judge_attestation(
         problems.append(f"{len(critical)} critical findings are open: {listed(critical, 3)}")
     return attested(
         problems,
-        f"signed as {wanted.role} by {who}, {len(record['findings'])} findings, none critical and open: {_cited(record)}",
+        f"signed as {wanted.role} by {who}, {len(record['findings'])} findings, none critical and open: {cited(record)}",
         expected=expected,
         observed={"signer": who, **{name: record[name] for name in FIELDS if name != "findings"}},
         evidence=record["findings"],
@@ -215,7 +215,7 @@ def judge_export(
         problems.append(f"{len(critical)} critical bugs are open: {listed(critical, 3)}")
     return attested(
         problems,
-        f"no critical bug is open by the export of {record['issued']}, signed by {who}: {_cited(record)}",
+        f"no critical bug is open by the export of {record['issued']}, signed by {who}: {cited(record)}",
         expected=expected,
         observed={"signer": who, "issued": record["issued"], "query": record.get("query")},
         evidence=record["findings"],
@@ -275,7 +275,7 @@ def times(days: float, now: datetime | None = None) -> dict[str, str]:
     return {"issued": begun.isoformat(timespec="seconds"), "expires": (begun + timedelta(days=days)).isoformat(timespec="seconds")}
 
 
-def _cited(record: Mapping[str, Any]) -> str:
+def cited(record: Mapping[str, Any]) -> str:
     """What the signer says, so that a reader of the tick sees what it rests on."""
     said = " ".join(record["statement"].split())
     return f'"{said[:CITED]}{"..." if len(said) > CITED else ""}"'

@@ -7,7 +7,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 RESULTS = "results.jsonl"
 SUMMARY = "summary.json"
 FIRST = "0" * 64  # stands where the first line has no line before it
+CLOSED = "closed"  # the event that ends the run: what follows it was added later
 
 # How bad each status is: an item seen on several hosts, or several times, has the worst of its last results.
 SEVERITY = ["passed", "attested", "not_applicable", "waived", "pending", "unverifiable", "failed"]
@@ -22,6 +24,26 @@ SEVERITY = ["passed", "attested", "not_applicable", "waived", "pending", "unveri
 
 class BrokenRecord(Exception):
     """The record is not what was written: a line is missing, edited or cut short."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A run that has ended: its events up to the one that closed it, what that one says, and the digest of its line.
+
+    As each line carries the digest of the one before, this digest stands for all of the run, and for nothing that was added later.
+    """
+
+    events: list[dict[str, Any]]
+    facts: dict[str, Any]
+    digest: str
+
+    @property
+    def opened(self) -> dict[str, Any]:
+        """What the run was about. Raises BrokenRecord where the record does not say."""
+        found = next((event for event in self.events if event.get("event") == "opened"), None)
+        if found is None:
+            raise BrokenRecord("the record does not begin with the opening of a run")
+        return found
 
 
 def digest(line: bytes) -> str:
@@ -94,6 +116,15 @@ def end_of(directory: Path) -> dict[str, Any]:
     return {"record_lines": len(lines), "record_digest": digest(lines[-1])}
 
 
+def ended(directory: Path) -> Ended:
+    """The run up to its end. Raises BrokenRecord where it has none or its chain does not hold, OSError where there is no record."""
+    events = read(directory)
+    at = next((number for number, event in enumerate(events) if event.get("event") == CLOSED), None)
+    if at is None:
+        raise BrokenRecord(f"{directory} has no end: the run goes on, or was cut off")
+    return Ended(events[: at + 1], dict(events[at].get("facts") or {}), digest(_lines(directory / RESULTS)[at]))
+
+
 def _lines(path: Path) -> list[bytes]:
     """The lines as they are, but for one whose end was never written. Only a line feed ends one; JSON escapes it in texts."""
     return path.read_bytes().split(b"\n")[:-1]
@@ -144,6 +175,24 @@ def item_results(events: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any
             **({"waiver": worst["waiver"]} if "waiver" in worst else {}),
         }
     return results
+
+
+def counted(events: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The events whose assertions count: those of the run, and of those added after its end what it had left open.
+
+    Later looks answer what was pending, or say that something holds no more; they tick nothing that the run had not, as nobody who
+    signed the run has seen that. Signatures themselves come later.
+    """
+    end = next((number + 1 for number, event in enumerate(events) if event.get("event") == CLOSED), len(events))
+    seen = item_results(events[:end])
+
+    def counts(event: Mapping[str, Any]) -> bool:
+        before = seen.get(str(event.get("item")), {}).get("status")
+        if before is None:
+            return str(event.get("item")).startswith("signoff.")
+        return before == "pending" or SEVERITY.index(event["status"]) >= SEVERITY.index(before)
+
+    return [*events[:end], *(event for event in events[end:] if event.get("event") != "assertion" or counts(event))]
 
 
 def phase_seconds(events: list[dict[str, Any]], ended: float) -> list[dict[str, Any]]:

@@ -19,6 +19,7 @@ except ImportError:  # reported by the module that needs it
 
 from .checklist import UNSEEN
 from .comparison import compare
+from .record import CLOSED
 from .site_picture import picture
 from .summary import SAMPLES, failures
 from .timeline import timeline
@@ -64,7 +65,7 @@ def contents(
     boxes = [one for part in [*parts, *(section["signatures"] for section in page["sections"])] for one in part]
     heading = KINDS.get(summary["kind"], summary["kind"].capitalize() + " of {} in {}")
     word, tone = OUTCOMES.get(summary["outcome"], (summary["outcome"].replace("_", " ").capitalize(), "doubtful"))
-    closed: Mapping[str, Any] = next((event["facts"] for event in events if event["event"] == "closed"), {})
+    closed: Mapping[str, Any] = next((event["facts"] for event in events if event["event"] == CLOSED), {})
     return {
         "page": page,
         "summary": summary,

@@ -14,18 +14,6 @@ from .recovery import NONE, ON
 Host = Mapping[str, Any]
 
 
-def serving_lines(hosts: Mapping[str, Host]) -> list[str]:
-    """What serves on each host of the application, which releases it has besides, and who closed the site."""
-    lines = []
-    for name, host in hosts.items():
-        found = host.get("releases")
-        if found:
-            states = [f"{release} {manifest.get('state')}" for release, manifest in found["releases"].items()]
-            lines.append(f"{name} serves {found['current'] or 'no release'}; releases: {', '.join(states) or 'none'}")
-        lines += [f"{name}: maintenance mode, set by {who}" for who in host.get("maintenance", [])]
-    return lines
-
-
 def dead(lock: Mapping[str, Any]) -> bool:
     """Whether the run that holds the lock is no more: its controller says so, or it has given no sign of life for long."""
     return bool(lock.get("dead")) or lock["holder"]["age"] > STALE

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from .assertion import PENDING
-from .record import SUMMARY, BrokenRecord, item_results, phase_seconds, read
+from .record import CLOSED, SUMMARY, BrokenRecord, counted, item_results, phase_seconds, read
 
 INTERRUPTED = "interrupted"  # how a run ended that did not come to its close
 UNSIGNED = {"status": PENDING, "summary": "nobody has signed it yet", "hosts": [], "seconds": 0.0}
@@ -26,12 +26,12 @@ def summarise(events: Sequence[dict[str, Any]], checklist: Sequence[Mapping[str,
     opened = next((event for event in events if event["event"] == "opened"), None)
     if opened is None:
         raise BrokenRecord("the record does not say which run was opened")
-    closings = [number for number, event in enumerate(events) if event["event"] == "closed"]
+    closings = [number for number, event in enumerate(events) if event["event"] == CLOSED]
     run = list(events[: closings[0] if closings else len(events)])
     ended = events[closings[0] if closings else -1]["time"]
     facts = events[closings[0]]["facts"] if closings else {}
     signatures = [item["id"] for item in checklist if item["phase"] == "signoff"]
-    results = {item: {"id": item, **UNSIGNED} for item in signatures} | item_results(events)
+    results = {item: {"id": item, **UNSIGNED} for item in signatures} | item_results(counted(events))
     items = [results[item["id"]] for item in checklist if item["id"] in results]
     return {
         "run_id": opened["id"],
