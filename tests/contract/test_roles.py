@@ -85,6 +85,12 @@ def test_the_architecture_names_each_role() -> None:
     assert [role for role in ROLES if f"`{role}`" not in text] == []
 
 
+def test_the_guide_of_the_example_names_each_role() -> None:
+    """pre.docs.deployment_guide would refuse it, on a host and an hour later."""
+    text = (ROOT / "examples/interactive_examples/source/docs/deployment.md").read_text()
+    assert [role for role in ROLES if f"`{role}`" not in text] == []
+
+
 def rendered(expression: Any, **variables: Any) -> Any:
     return Templar(loader=DataLoader(), variables=variables).template(trust_as_template(str(expression)))
 
