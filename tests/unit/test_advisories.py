@@ -300,7 +300,7 @@ def test_ranges_of_several_parts() -> None:
 
 
 @given(st.text(max_size=200))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_garbage_in_a_lock_is_named_or_refused(text: str) -> None:
     packages, other = read_requirements(text, "lock")
     assert all(len(package) == 3 for package in packages)

@@ -269,7 +269,7 @@ def test_texts_that_say_nothing(text: str) -> None:
         lambda record: json.dumps(record).encode()
     )
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_garbage_is_no_record(content: bytes) -> None:
     with pytest.raises(BadAttestation):
         read_record(content)

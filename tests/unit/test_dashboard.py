@@ -177,7 +177,7 @@ def test_the_metrics_behind_a_query(query: str, metrics: list[str]) -> None:
     assert metrics_of(query) == metrics
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.text(max_size=60) | st.text(alphabet="ab_:(){}[]\"'5m *by", max_size=40))
 def test_any_query_can_be_read(query: str) -> None:
     assert all(re.fullmatch(r"[a-zA-Z_:][\w:]*", name) for name in metrics_of(query))
@@ -193,7 +193,7 @@ json_values = st.recursive(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(json_values, st.booleans())
 def test_any_answer_can_be_read(answer: Any, wrapped: bool) -> None:
     given = {"status": "success", "data": {"result": answer}} if wrapped else answer

@@ -414,7 +414,7 @@ def test_comments_are_left_out_and_addresses_are_not() -> None:
     assert uncommented('a("https://x/y") // gone\n<!-- gone --> b /* gone */') == 'a("https://x/y") \n b '
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.text(st.characters(codec="utf-8"), max_size=200))
 def test_any_text_is_a_document_or_none(text: str) -> None:
     document = Document("x.md", text)
@@ -422,7 +422,7 @@ def test_any_text_is_a_document_or_none(text: str) -> None:
     assert isinstance(document.anchors, set)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.text(max_size=80))
 def test_any_line_is_read_or_refused(line: str) -> None:
     project = Project(set(), {"package.json": line, "requirements.lock": line, "Makefile": line}, set(), set())
@@ -434,7 +434,7 @@ def test_any_line_is_read_or_refused(line: str) -> None:
         assert all(isinstance(problem, str) for words in found for problem in command_problems(words, project))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.recursive(st.none() | st.booleans() | st.text(max_size=5), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner))
 )

@@ -128,7 +128,7 @@ def test_what_is_no_secret(text: str) -> None:
 
 
 @given(st.binary(max_size=300), st.sampled_from([200, 404, 500]))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_any_body_is_read(body: bytes, status: int) -> None:
     assert isinstance(answer_problems(Answer(status, {"content-type": "text/html"}, body), {"x": SECRET}, ["/srv"]), list)
 

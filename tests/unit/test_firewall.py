@@ -139,7 +139,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(entries=st.lists(JSON, max_size=4))
 def test_whatever_nft_says_is_no_tick_without_its_chains(entries: list[Any]) -> None:
     try:

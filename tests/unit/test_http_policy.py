@@ -166,7 +166,7 @@ def test_policies_that_hold_together() -> None:
 
 
 @given(st.text(max_size=200))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_any_text_is_read_as_policies(text: str) -> None:
     assert all(name == name.lower() for policy in parse_policies(text) for name in policy)
     assert isinstance(policy_problems({"content-security-policy": text}), list)
@@ -328,7 +328,7 @@ JSON = st.recursive(
 
 
 @given(JSON)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_any_json_is_operations_or_unreadable(document: Any) -> None:
     for content in (document, {"paths": document}, {"paths": {"/x/{y}": document}}):
         try:

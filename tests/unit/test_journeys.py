@@ -136,7 +136,7 @@ anything = st.recursive(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(anything)
 def test_whatever_stands_there_is_read_or_refused(journeys: Any) -> None:
     try:

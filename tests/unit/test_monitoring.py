@@ -359,7 +359,7 @@ def test_figures_as_exporters_show_them() -> None:
     assert set(found) == {"x", "y"}
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(text=st.text(max_size=60))
 def test_any_text_is_read(text: str) -> None:
     assert all(re.fullmatch(r"[a-zA-Z_:][a-zA-Z0-9_:]*", name) for name in prometheus.read_figures(text))

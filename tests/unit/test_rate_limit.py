@@ -110,7 +110,7 @@ def test_what_cannot_be_read_is_unverifiable(text: str) -> None:
 
 
 @given(st.text(alphabet="ab{};\"'\\$# \n~^", max_size=60))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_any_text_is_read_or_unreadable(text: str) -> None:
     try:
         tree = read_configuration(split_files(dump(text)))

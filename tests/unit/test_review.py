@@ -212,7 +212,7 @@ def test_what_cannot_be_looked_at(case: Case) -> None:
 
 
 @given(st.binary(max_size=200))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_garbage_is_no_signature(content: bytes) -> None:
     armoured = b"-----BEGIN SSH SIGNATURE-----\n" + content + b"\n-----END SSH SIGNATURE-----\n"
     for signature in (content, armoured):
@@ -221,7 +221,7 @@ def test_garbage_is_no_signature(content: bytes) -> None:
 
 
 @given(st.text(max_size=80))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_garbage_is_no_list_of_signers(tmp_path_factory: pytest.TempPathFactory, content: str) -> None:
     path = tmp_path_factory.mktemp("allowed") / "allowed_signers"
     path.write_bytes(content.encode("utf-8", "replace"))

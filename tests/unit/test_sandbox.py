@@ -192,7 +192,7 @@ def test_the_ordinary_program_works() -> None:
 
 
 @given(st.text(max_size=100))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_any_output_is_read(text: str) -> None:
     assert hostile.reports(f'm {text}\nm [1]\nx {{}}\nm {{"a": 1}}', "m")[-1] == {"a": 1}
 

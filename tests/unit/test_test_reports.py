@@ -92,7 +92,7 @@ def test_tests_in_nested_suites_are_counted() -> None:
 
 
 @given(st.binary(max_size=300))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_garbage_is_no_report(report: bytes) -> None:
     for read in (read_junit, read_benchmarks):
         try:

@@ -230,7 +230,7 @@ def test_files_that_cannot_be_read(run_module: Run, tmp_path: Path) -> None:
     assert on_host(run_module, tmp_path)["assertions"][0]["status"] == "unverifiable"
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(inside=st.binary(max_size=200))
 def test_any_file_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory, inside: bytes) -> None:
     path = tmp_path_factory.mktemp("pem") / "site.crt"

@@ -98,7 +98,7 @@ def test_a_calendar_that_cannot_be_read(windows: list[dict[str, Any]], freezes: 
         judge(*windows, freezes=freezes)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(start=st.text(max_size=6), end=st.text("0123456789:", max_size=6), day=st.text(max_size=10))
 def test_any_calendar_is_judged_or_refused(start: str, end: str, day: str) -> None:
     with suppress(CouldNotLook):
