@@ -104,7 +104,7 @@ except ImportError:
 
 TIMEOUT = 5.0  # seconds; a visitor would have reloaded the page
 PARALLEL = 32  # requests under way at once, so that a slow answer does not delay the next request
-SETTLED = 2.0  # seconds of 200 after which the window is over
+SETTLED = 2.0  # seconds without a 503 after which the window is over
 AFTERWARDS = 1.0  # seconds from one request to the next then
 SPANS, LEAST_SPAN = 240, 0.25  # of time, in which answers are counted together: how many at most, and their least seconds
 
@@ -205,7 +205,10 @@ def window_seconds(runs: list[dict[str, Any]]) -> float:
     start: float | None = next((run["first"] for run in runs if run["status"] == HTTPStatus.SERVICE_UNAVAILABLE), None)
     if start is None:
         return 0.0
-    end: float = next((run["first"] for run in runs if run["status"] == HTTPStatus.OK and run["first"] > start), runs[-1]["last"])
+    # Requests overtake each other: one 200 between two 503 does not end the window.
+    closed = [run["first"] for run in runs if run["status"] == HTTPStatus.SERVICE_UNAVAILABLE]
+    opened = [run["first"] for run in runs if run["status"] == HTTPStatus.OK and run["first"] > start]
+    end: float = next((at for at in opened if not any(at < again <= at + SETTLED for again in closed)), runs[-1]["last"])
     return round(end - start, 2)
 
 

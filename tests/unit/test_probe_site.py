@@ -32,6 +32,15 @@ def test_the_window_is_from_the_first_503_to_the_first_200(statuses: tuple[int, 
     assert sum(run["count"] for run in seen["answers"]) == len(statuses)
 
 
+def test_an_answer_that_was_overtaken_does_not_end_the_window() -> None:
+    sent = [(0.0, 200), (0.05, 503), (0.07, 200), (0.1, 503), (17.0, 503), (17.05, 200), (30.0, 200)]
+    assert summarise([(at, status, 0.1) for at, status in sent])["window_seconds"] == 17.0
+    # One that is closed again later has had its window.
+    assert (
+        summarise([(float(at), status, 0.1) for at, status in ((0, 503), (4, 200), (9, 503), (12, 200))])["window_seconds"] == 4.0
+    )
+
+
 def test_p95_is_of_the_nearest_rank() -> None:
     assert summarise([(float(n), 200, n / 100) for n in range(1, 101)])["p95_seconds"] == 0.95
 
