@@ -110,12 +110,14 @@ assertions:
   elements: dict
 """
 
+import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.tickbox import catalogue, dumps, file_backup
-from ansible.module_utils.tickbox.assertion import CouldNotLook, Verdict, all_of, examine, exit_with, moment, verdict
+from ansible.module_utils.tickbox.assertion import PASSED, CouldNotLook, Verdict, all_of, examine, exit_with, moment, verdict
 from ansible.module_utils.tickbox.postgresql import DatabaseError
 
 NEEDED = {
@@ -144,14 +146,23 @@ class Look:
 
     def database(self) -> Verdict:
         manifest = dumps.read_manifest(Path(self.params["manifest"]))
-        return dumps.judge_dump(
-            manifest,
-            dumps.look_at_file(Path(manifest["file"])),
-            self.live(),
-            run=self.params["run"],
-            database=self.params["database"],
-            run_started=moment("run_started", self.params["run_started"]),
-        )
+        file, live = dumps.look_at_file(Path(manifest["file"])), self.live()
+
+        def judged(live: dumps.Contents) -> Verdict:
+            return dumps.judge_dump(
+                manifest,
+                file,
+                live,
+                run=self.params["run"],
+                database=self.params["database"],
+                run_started=moment("run_started", self.params["run_started"]),
+            )
+
+        seen = judged(live)
+        if seen.status == PASSED or not manifest.get("counters"):
+            return seen
+        time.sleep(dumps.COUNTERS_LAG)
+        return judged(replace(live, counters=catalogue.counters(self.params["database"])))
 
     def integrity(self) -> Verdict:
         self.refuse_check_mode()

@@ -285,3 +285,30 @@ def test_a_dump_that_was_fetched_lies_beside_its_manifest(run_module: Run, dump:
     for ending in (".json", ".dump"):
         shutil.move(dump.with_suffix(ending), moved)
     assert restore(run_module, moved / dump.name)["changed"]
+
+
+def look(run_module: Run, manifest: Path) -> dict[str, Any]:
+    """Whether the dump is in keeping with the database, to which people go on writing."""
+    given = {"run": OTHER, "run_started": "2026-01-02T03:04:05+00:00", "database": "shop", "manifest": str(manifest)}
+    done = run_module("check_backup", items=["deploy.backup.database"], report_only=True, **given)
+    return dict(done["assertions"][0])
+
+
+def test_rows_that_came_since_are_no_difference(run_module: Run, dump: Path) -> None:
+    with connection("shop", autocommit=True) as pooled:
+        # A connection that stays open tells of its second transaction within a second only when it has been idle for ten.
+        pooled.cursor().execute("INSERT INTO orders VALUES (2000, 'new')")
+        pooled.cursor().execute("INSERT INTO orders SELECT n, 'new' FROM generate_series(2001, 2900) n")
+        seen = look(run_module, dump)
+    assert (seen["status"], seen["evidence"]["live"]["public.orders"]) == ("passed", 1303), seen["summary"]
+
+
+def test_rows_that_nobody_wrote_since_are_one(run_module: Run, dump: Path) -> None:
+    manifest = json.loads(dump.read_text())
+    manifest["tables"]["public.orders"] = 90
+    dump.write_text(json.dumps(manifest))
+    seen = look(run_module, dump)
+    assert (seen["status"], seen["summary"]) == (
+        "failed",
+        "rows differ from the live database: public.orders (90 dumped, 402 there)",
+    )

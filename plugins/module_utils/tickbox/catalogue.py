@@ -5,9 +5,10 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from .dumps import Contents
 from .postgresql import connection, create_like, require_room, rows, table_counts
@@ -61,6 +62,12 @@ def contents(database: str, head_query: str | None) -> Contents:
             with suppress(errors.UndefinedTable):  # nothing was migrated yet
                 head = sorted(str(row[0]) for row in rows(cursor, head_query))
         return Contents(tables, provided, head, definitions, read_counters(cursor))
+
+
+def counters(database: str) -> Mapping[str, Any]:
+    """The server's counters of rows written to the database, as they stand now."""
+    with connection(database) as opened:
+        return read_counters(opened.cursor())
 
 
 def scratch_name(database: str, run: str) -> str:

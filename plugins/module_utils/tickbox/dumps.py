@@ -29,9 +29,11 @@ MANIFEST: dict[str, type | tuple[type, ...]] = {
     "tables": dict,
 }
 # Between a dump and the look at it people go on working: by how many rows a table may have changed where the server's
-# counters, which lag behind by a second, do not say that it were more.
+# counters do not say that it were more.
 DRIFT_ROWS = 100
 DRIFT_SHARE = 0.05
+# Seconds until an idle connection has told the server what it wrote: PGSTAT_IDLE_INTERVAL is 10 s.
+COUNTERS_LAG = 11.0
 
 
 @dataclass(frozen=True)
