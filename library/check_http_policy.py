@@ -121,12 +121,12 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible.module_utils.tickbox import cors, csp, injection, routes, security_headers
-from ansible.module_utils.tickbox.answers import HTTP_OK
+from ansible.module_utils.tickbox.answers import HTTP_OK, TOO_MANY
 from ansible.module_utils.tickbox.assertion import PASSED, Verdict, all_of, examine, exit_with
 from ansible.module_utils.tickbox.operations import Operation
 from ansible.module_utils.tickbox.routes import SERVER_ERROR
 from ansible.module_utils.tickbox.site import HTTPX
-from ansible.module_utils.tickbox.visitor import TOO_MANY, VISITOR_SPEC, Request, Seen, Visitor, refuse_unseen
+from ansible.module_utils.tickbox.visitor import VISITOR_SPEC, Request, Seen, Visitor, refuse_unseen
 
 CSP, CORS, HEADERS = "pre.security.csp", "pre.security.cors", "post.security.headers"
 NOT_FOUND = 404

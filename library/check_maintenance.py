@@ -16,7 +16,7 @@ description:
     get through. Tokens that are empty, cut short or too long must not.
   - C(deploy.go_live.disable_maintenance) and C(rollback.close.maintenance) are ticked when every request gets its normal
     answer; with O(operator_maintenance=true) when the site is still closed, as the operator left it.
-  - A request that a rate limit refuses (429) is sent again after a pause, three times at most.
+  - A request that a rate limit refuses (429) is sent again, for some seconds.
   - Runs on the controller.
 extends_documentation_fragment: [look, site]
 options:
@@ -126,7 +126,6 @@ assertions:
 """
 
 import secrets
-import time
 from dataclasses import replace
 from itertools import product
 from typing import Any
@@ -136,12 +135,11 @@ from ansible.module_utils.tickbox.assertion import CouldNotLook, Verdict, examin
 from ansible.module_utils.tickbox.maintenance import Asked, judge_closed, judge_open
 from ansible.module_utils.tickbox.operations import named
 from ansible.module_utils.tickbox.routes import of_operations
-from ansible.module_utils.tickbox.site import HTTPX, SITE_SPEC, Site, together
+from ansible.module_utils.tickbox.site import HTTPX, SITE_SPEC, Site, patiently, together
 
 CLOSING = ("deploy.maintenance.enable", "rollback.initiate.maintenance")
 OPENING = ("deploy.go_live.disable_maintenance", "rollback.close.maintenance")
-TOO_MANY = 429
-PAUSES = (1.0, 2.0, 4.0)  # seconds before a request that met TOO_MANY is sent again: others may ask from the same address
+PATIENCE = 7.0  # seconds for one request that the site refuses as one too many: visitors wait meanwhile
 SHORTEST_TOKEN = 8  # a shorter one could be guessed, and would be masked all over the output
 
 
@@ -160,11 +158,7 @@ def look(params: dict[str, Any]) -> Verdict:
         address, route, (by, sent) = what
         method = str(route.get("method", "GET")).upper()
         headers = {**(route.get("headers") or {}), **({params["bypass_header"]: sent} if sent is not None else {})}
-        for pause in (*PAUSES, None):
-            answer = site.ask(address, route["path"], method, headers, route.get("body"))
-            if answer.status != TOO_MANY or pause is None:
-                break
-            time.sleep(pause)
+        answer = patiently(lambda: site.ask(address, route["path"], method, headers, route.get("body")), PATIENCE)
         return Asked(address, method, route["path"], by, route.get("status"), answer)
 
     nobody = ("", None)

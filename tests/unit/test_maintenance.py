@@ -1,6 +1,5 @@
 """Maintenance mode against a real server: what counts as closed, and what as open."""
 
-import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -182,9 +181,8 @@ def test_no_route_still_asks_an_unknown_one(run_module: Run) -> None:
     assert check(run_module, closed, routes=[])["status"] == "passed"
 
 
-@pytest.mark.parametrize(("refusals", "status"), [(1, "passed"), (99, "failed")])
-def test_one_request_too_many_is_sent_again(run_module: Run, monkeypatch: pytest.MonkeyPatch, refusals: int, status: str) -> None:
-    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+@pytest.mark.parametrize(("refusals", "status"), [(1, "passed"), (10**6, "failed")])
+def test_one_request_too_many_is_sent_again(run_module: Run, refusals: int, status: str) -> None:
     left = {"/": refusals}
 
     def respond(method: str, path: str, headers: Mapping[str, str]) -> Reply:

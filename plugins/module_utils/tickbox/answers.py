@@ -15,6 +15,7 @@ from typing import Any
 
 NO_ANSWER = 0
 HTTP_OK = 200
+TOO_MANY, UNAVAILABLE = 429, 503
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,7 @@ except ImportError:  # reported by the module that needs it
         """Never raised."""
 
 
+from .answers import TOO_MANY
 from .assertion import CouldNotLook
 from .journeys import Step, Values
 
@@ -42,7 +43,6 @@ PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 # Playwright switches off most of what a browser asks on its own behalf; these are the rest. The site is asked directly.
 SWITCHES = ("--no-proxy-server", "--disable-domain-reliability", "--no-pings", "--dns-prefetch-disable", "--disable-breakpad")
 FIRST_REFUSAL = 400
-TOO_MANY = 429
 
 # What is wrong with what a page shows, "" where nothing is. Said by the page itself, so that waiting needs no round trips.
 SEES = r"""(wanted) => {

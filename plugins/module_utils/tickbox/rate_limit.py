@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from .answers import TOO_MANY
 from .assertion import CouldNotLook, Verdict, listed, verdict
 from .nginx import Directive
 
-TOO_MANY, UNAVAILABLE = 429, 503
 # An address that the kernel saw. Together with anything else a key has as many values as the client likes.
 KEYS = {"$binary_remote_addr", "$remote_addr", "${binary_remote_addr}", "${remote_addr}"}
 PASSES = ("proxy_pass", "fastcgi_pass", "uwsgi_pass", "scgi_pass", "grpc_pass", "memcached_pass")

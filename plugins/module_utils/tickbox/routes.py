@@ -7,9 +7,9 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable, Sequence
 
-from .answers import HTTP_OK
+from .answers import HTTP_OK, TOO_MANY
 from .operations import Operation
-from .visitor import TOO_MANY, Request, Seen, Visitor, references, refuse_unseen
+from .visitor import Request, Seen, Visitor, references, refuse_unseen
 
 PAGES = 20  # pages whose references are followed
 BATCH, MOST = 16, 160  # requests sent at once, and in all, to be refused as one too many

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -18,7 +19,7 @@ try:
 except ImportError:  # reported by the module that needs it
     HTTPX = False
 
-from .answers import NO_ANSWER, Answer
+from .answers import NO_ANSWER, TOO_MANY, Answer
 from .assertion import CouldNotLook
 
 TIMEOUT = 10.0  # seconds for one answer
@@ -98,6 +99,17 @@ class Site:
         except OSError as error:
             raise CouldNotLook(f"{self.host} has no address: {error}") from None
         return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+
+def patiently(send: Callable[[], Answer], seconds: float) -> Answer:
+    """Send a request again until the site does not refuse it as one too many, for ``seconds`` at most."""
+    deadline = time.monotonic() + seconds
+    while True:
+        answer = send()
+        if answer.status != TOO_MANY or time.monotonic() > deadline:
+            return answer
+        wait = answer.headers.get("retry-after", "")
+        time.sleep(min(float(wait) if wait.isdigit() else 1.0, seconds))
 
 
 def together(ask: Callable[[Given], Made], given: Iterable[Given]) -> list[Made]:

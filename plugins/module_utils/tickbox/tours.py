@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from playwright.async_api import BrowserContext, Dialog, Locator, Route, Worker
 
+from .answers import TOO_MANY
 from .assertion import PASSED, CouldNotLook, Verdict, verdict
-from .browser import TOO_MANY, BrowserError, Chromium, Noise, StepFailed, Visit, WaitedInVain, first_line
+from .browser import BrowserError, Chromium, Noise, StepFailed, Visit, WaitedInVain, first_line
 from .journeys import COMPUTED, Part, Step, Values, looks, wants, whole_definition
 from .pages import (
     CASE_KINDS,

@@ -15,12 +15,11 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-from .answers import HTTP_OK, NO_ANSWER, Answer
+from .answers import HTTP_OK, NO_ANSWER, TOO_MANY, UNAVAILABLE, Answer
 from .assertion import CouldNotLook
 from .operations import Operation, read_operations
-from .site import SITE_SPEC, TIMEOUT, Site, together
+from .site import SITE_SPEC, TIMEOUT, Site, patiently, together
 
-TOO_MANY, UNAVAILABLE = 429, 503
 CREDIT = 30  # requests that may go out at once after a silence: every limit has some room for bursts
 PATIENCE = 30.0  # seconds to wait in all for one request that the site refuses as one too many
 REFERENCE = re.compile(r"""(?:src|href)\s*=\s*["']?([^"'\s>]+)""", re.IGNORECASE)
@@ -88,14 +87,12 @@ class Visitor:
 
     def ask(self, address: str, request: Request, patient: bool = True) -> Answer:
         """Send one request in its turn; a ``patient`` one is sent again until the site does not refuse it as one too many."""
-        deadline = time.monotonic() + PATIENCE
-        while True:
+
+        def send() -> Answer:
             self._wait()
-            answer = self._send(address, request)
-            if answer.status != TOO_MANY or not patient or time.monotonic() > deadline:
-                return answer
-            wait = answer.headers.get("retry-after", "")
-            time.sleep(min(float(wait) if wait.isdigit() else 1.0, PATIENCE))
+            return self._send(address, request)
+
+        return patiently(send, PATIENCE) if patient else send()
 
     def ask_all(self, requests: Iterable[Request], patient: bool = True) -> list[Seen]:
         """Ask each at each address, several at a time."""
