@@ -138,12 +138,12 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible.module_utils.tickbox import incident, record
+from ansible.module_utils.tickbox.answers import UNAVAILABLE
 from ansible.module_utils.tickbox.assertion import CouldNotLook
 from ansible.module_utils.tickbox.elsewhere import ask_prometheus
 from ansible.module_utils.tickbox.site import HTTPX, SITE_SPEC, Site, together
 from ansible.module_utils.tickbox.smoke import answer_problems
 
-UNAVAILABLE = 503
 BECOMES = {"keep": "kept", "downgrade": "downgraded", "restore": "restored"}
 ENOUGH = 10.0  # seconds of probing after which there is no further round
 ID_HEADER = "X-Request-ID"

@@ -94,6 +94,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible.module_utils.tickbox import nginx, rate_limit
+from ansible.module_utils.tickbox.answers import UNAVAILABLE
 from ansible.module_utils.tickbox.assertion import PASSED, Verdict, all_of, examine, exit_with
 from ansible.module_utils.tickbox.assets import references as loads
 from ansible.module_utils.tickbox.crowd import Crowd, place
@@ -123,7 +124,7 @@ def configured(params: dict[str, Any]) -> Verdict:
         return all_of(*seen)
     local = Crowd(place(params["url"], params["local_address"]), unverified())
     own = {}
-    if local.ask("/", [{}]) == [rate_limit.UNAVAILABLE] and params["bypass_token"]:
+    if local.ask("/", [{}]) == [UNAVAILABLE] and params["bypass_token"]:
         own = {params["bypass_header"]: params["bypass_token"]}
     return all_of(*seen, rate_limit.judge_live([hurried(local, limit, own) for limit in limits]))
 

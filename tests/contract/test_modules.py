@@ -1,6 +1,8 @@
 """Each module documents all that it takes and returns, as ansible-doc shows it."""
 
+import ast
 import importlib
+import inspect
 import json
 from pathlib import Path
 from typing import Any
@@ -64,3 +66,11 @@ def test_each_module_has_examples_and_says_what_it_returns(module: Any) -> None:
 @pytest.mark.parametrize("name", MODULES)
 def test_no_module_is_long(name: str) -> None:
     assert len((ROOT / "library" / f"{name}.py").read_text().splitlines()) <= 300
+
+
+def test_what_a_module_takes_from_the_shared_code_is_there(module: Any) -> None:
+    """The type checker knows the shared code by another name, and lets such mistakes pass."""
+    shared = {name: value for name, value in vars(module).items() if inspect.ismodule(value) and ".tickbox" in value.__name__}
+    used = [node for node in ast.walk(ast.parse(inspect.getsource(module))) if isinstance(node, ast.Attribute)]
+    of_shared = [(node.value.id, node.attr) for node in used if isinstance(node.value, ast.Name) and node.value.id in shared]
+    assert [f"{name}.{attribute}" for name, attribute in of_shared if not hasattr(shared[name], attribute)] == []
