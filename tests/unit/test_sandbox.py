@@ -48,7 +48,7 @@ def suite(**changed: Run) -> dict[str, Run]:
         "fork bomb": ran("fork bomb", {"reached": 30, "stopped": "EAGAIN"}),
         "memory": ran("memory", {"reached": 0}, {"reached": 192}, exit_code=137),
         "memory of several processes": ran("memory of several processes", {"reached": 0}, exit_code=137),
-        "disk": ran("disk", {"reached": 0}, {"reached": 16}),
+        "disk": ran("disk", {"reached": 0}, {"reached": 16, "ended": True}),
         "endless loop": ran("endless loop", {"reached": 0}, timed_out=True, exit_code=137, seconds=5.1),
         "left behind": ran("left behind", {"reached": 0}, timed_out=True, exit_code=137, seconds=5.1),
     }
@@ -145,6 +145,9 @@ def test_a_site_that_fell_is_refused() -> None:
         {"disk": ran("disk")},
         {"fork_bomb": ran("fork bomb", status=429)},
         {"endless_loop": ran("endless loop", timed_out=True)},
+        {"memory": ran("memory", {"reached": 64}, timed_out=True)},
+        {"memory_of_several_processes": ran("m", {"reached": 96}, timed_out=True)},
+        {"disk": ran("disk", {"reached": 8})},
     ],
 )
 def test_what_did_not_run_is_unverifiable(changed: dict[str, Run]) -> None:
@@ -177,6 +180,17 @@ def test_no_sandbox_is_no_sandbox(tmp_path: Any, monkeypatch: pytest.MonkeyPatch
     left = run("remains", {"earlier": ["m"]})
     assert left.said[-1]["found"]
     assert run("remains", {"earlier": ["m"]}).said[-1]["found"] == []
+
+
+def test_memory_of_several_processes_counts_what_they_hold() -> None:
+    said = run("memory of several processes", {"most": 300}).said
+    assert said[-1] == {"reached": 288, "ended": True}
+
+
+def test_processes_that_have_not_got_their_memory_hold_none() -> None:
+    starved = hostile.program("memory of several processes", "m", {"most": 300}).replace("kept = ", "time.sleep(20); kept = ")
+    done = subprocess.run([sys.executable, "-I", "-c", starved], capture_output=True, text=True, timeout=60, check=False)
+    assert ran("m", stdout=done.stdout).said == [{"reached": 0}]
 
 
 def test_threads_are_no_processes() -> None:

@@ -84,6 +84,8 @@ def judge_sandbox(
             raise CouldNotLook(f"{name}: the program said nothing")
         if reached[name] > most:
             problems.append(f"{name}: {reached[name]} {unit}, at most {most} allowed")
+        elif not _whole(runs[name]):
+            raise CouldNotLook(f"{name}: ended at {reached[name]} {unit}, before it had got as much as it could")
     for name in ("endless loop", "left behind"):
         problems += endless_problems(runs[name], bounds)
     outputs = [(run.name, run.stdout + run.stderr) for run in runs.values()]
@@ -198,6 +200,11 @@ def _listed(what: str, names: Sequence[str]) -> list[str]:
 
 def _number(value: Any) -> int:
     return value if isinstance(value, int) else -1
+
+
+def _whole(run: Run) -> bool:
+    """Whether a program took as much as it could: it said so at its end, or was cut off, and not because its time was over."""
+    return any({"ended", "stopped"} & entry.keys() for entry in run.said) or (run.exit_code != 0 and not run.timed_out)
 
 
 def _evidence(survey: Mapping[str, Any]) -> dict[str, Any]:
