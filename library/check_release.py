@@ -46,7 +46,8 @@ options:
     type: path
     required: true
   digest:
-    description: Digest of the artefact's tree. Needed for the items of the code, and for C(deploy.release.dependencies).
+    description: Digest of the artefact's tree. Needed for the items of the code, and for C(deploy.release.dependencies)
+      of npm's packages.
     type: str
   version:
     description: Version that the process must answer. Needed for the items of the code.
@@ -191,7 +192,7 @@ from ansible.module_utils.tickbox.release_on_host import Look
 CODE = ("digest", "version", "commit", "current_path", "current_socket")
 NEEDED = {
     "deploy.release.code": CODE,
-    "deploy.release.dependencies": ("lock", "digest"),
+    "deploy.release.dependencies": ("lock",),
     "deploy.release.configuration": ("files", "environment_file", "units"),
     "deploy.release.restart": ("units", "started_after"),
     "deploy.verification.running": ("units", "web_unit", "socket", "current_socket"),

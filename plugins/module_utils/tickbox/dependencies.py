@@ -11,7 +11,7 @@ from .assertion import Verdict, all_of, verdict
 from .tree import tree_digest
 
 
-def judge(release: Path, lock: str, digest: str) -> Verdict:
+def judge(release: Path, lock: str, digest: str | None) -> Verdict:
     """deploy.release.dependencies: exactly the packages of the lock file, and no file edited, missing or added.
 
     lock: path below the release's code. digest: of the code as it was built. npm records no hash of single files: those of a release lie
@@ -26,7 +26,7 @@ def judge(release: Path, lock: str, digest: str) -> Verdict:
     return all_of(packages.judge_dependencies(node_packages.required(wanted, found), found), _as_built(release / "code", digest))
 
 
-def _as_built(code: Path, digest: str) -> Verdict:
+def _as_built(code: Path, digest: str | None) -> Verdict:
     seen = tree_digest(code)
     problems = [] if seen == digest else [f"files were edited, added or removed since the build: the digest of {code} is another"]
     return verdict(problems, "each as it was built", expected={"digest": digest}, observed={"digest": seen})
