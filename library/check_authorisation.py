@@ -12,8 +12,8 @@ description:
   - C(post.security.unauthorized) is ticked when every operation of the OpenAPI document that O(public) does not name refuses a
     visitor without a token, with a forged, a changed, an expired and a closed one; when O(administrators) are refused to an
     ordinary user, and what one user owns to another; when O(ports) of O(hosts) take no connection and O(pages) ask for a login.
-  - Makes two accounts of its own through the application, as an administrator, and removes them. An application without O(accounts) knows
-    no tokens; all that O(public) does not name must refuse everybody then. Operations that must be refused
+  - Makes two accounts of its own through the application, as an administrator, and removes them. Where an application has no
+    O(accounts), what O(public) does not name must refuse everybody. Operations that must be refused
     are asked with identifiers that no record has and an empty body, so that nothing is changed where one is not.
   - Runs on the controller.
 extends_documentation_fragment: [look, site, site.visitor]

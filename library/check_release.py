@@ -15,8 +15,8 @@ description:
     O(release_path), and each of several answers through O(current_socket) is of this version, commit and release.
   - C(deploy.release.dependencies) is ticked when C(venv) below O(release_path) holds exactly the packages of O(lock), by version,
     each of their files agrees with the hash recorded at its installation, and there is no other file. Compiled files
-    (C(__pycache__)) are not looked at. Where O(lock) is a C(package-lock.json), C(node_modules) beside it holds exactly its packages
-    without those of the development, by version and by the hash of what npm unpacked, and the code has O(digest).
+    (C(__pycache__)) are not looked at. Where O(lock) is a C(package-lock.json), C(node_modules) beside it holds exactly its
+    packages without those of the development, by version and by the hash of what npm unpacked, and the code has O(digest).
   - C(deploy.release.configuration) is ticked when O(files) are as expected and secrets closed to others, and the main process of
     each of O(units) has the settings of O(environment_file).
   - C(deploy.release.restart) is ticked when the main process of each of O(units) started after O(started_after), runs from

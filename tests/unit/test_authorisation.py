@@ -153,7 +153,7 @@ def test_an_application_that_does_not_is_refused(run_module: Run, guards: dict[s
 
 
 # An application that has no accounts: what is not for everybody is for nobody.
-NOBODY = {"accounts": None, "administrator_password": None, "administrators": [], "owned": [], "expired_token": ""}
+NOBODY: dict[str, Any] = {"accounts": None, "administrator_password": None, "administrators": [], "owned": [], "expired_token": ""}
 OPEN = [f"{method.upper()} {path}" for path, methods in METHODS.items() for method in methods if path != "/metrics"]
 
 

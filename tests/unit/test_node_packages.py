@@ -69,7 +69,7 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
         "packages not in the lock file: node_modules/web2",
     ),
     "no package": (lambda code: (code / "node_modules/loose.js").write_text(""), "of no package: node_modules/loose.js"),
-    "a link to elsewhere": (lambda code: (code / "node_modules/sly").symlink_to("/tmp"), "of no package: node_modules/sly"),
+    "a link to elsewhere": (lambda code: (code / "node_modules/sly").symlink_to(code.parent), "of no package: node_modules/sly"),
     "its file is broken": (lambda code: (code / "node_modules/web/package.json").write_text("{"), "missing or unreadable"),
     "unpacked with another hash": (
         edit("node_modules/.package-lock.json", lambda it: it["packages"]["node_modules/web"].update(integrity="sha512-x")),

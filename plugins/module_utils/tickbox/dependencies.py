@@ -14,8 +14,8 @@ from .tree import tree_digest
 def judge(release: Path, lock: str, digest: str | None) -> Verdict:
     """deploy.release.dependencies: exactly the packages of the lock file, and no file edited, missing or added.
 
-    lock: path below the release's code. digest: of the code as it was built. npm records no hash of single files: those of a release lie
-    in its code, so that this digest stands for them.
+    lock: path below the release's code. digest: of the code as it was built, which stands for the files of npm's packages: of these
+    no hash is recorded, and they lie in the code.
     """
     path = release / "code" / lock
     if path.name != "package-lock.json":

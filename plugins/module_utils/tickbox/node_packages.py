@@ -1,6 +1,6 @@
 # Copyright: the Tickbox authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The packages of a Node.js application: those that package-lock.json wants without the development's, and those that lie in node_modules."""
+"""The packages of a Node.js application: those that package-lock.json wants in production, and those that lie in node_modules."""
 
 from __future__ import annotations
 
