@@ -1,6 +1,6 @@
 CREATE TABLE items (
   id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-  name text NOT NULL CHECK (length(name) BETWEEN 1 AND 80),
+  name text NOT NULL CHECK (length(name) BETWEEN 1 AND 1000),
   bought boolean NOT NULL DEFAULT false
 );
 CREATE TABLE events (

@@ -15,7 +15,7 @@ const object = (properties, required = Object.keys(properties)) => ({
 const text = { type: "string" };
 // No control characters, no half of a surrogate pair, and something beside blanks.
 const line = "[^\\u0000-\\u001f\\u007f\\ud800-\\udfff]*";
-const name = { type: "string", minLength: 1, maxLength: 80, pattern: `^${line}[^\\s\\u0000-\\u001f\\u007f\\ud800-\\udfff]${line}$` };
+const name = { type: "string", minLength: 1, maxLength: 1000, pattern: `^${line}[^\\s\\u0000-\\u001f\\u007f\\ud800-\\udfff]${line}$` };
 const id = { type: "string", pattern: "^[1-9][0-9]{0,8}$", maxLength: 9 };
 const item = object({ id, name, bought: { type: "boolean" } });
 const problem = { description: "What is wrong.", ...object({ message: text, request_id: text }) };
