@@ -2,7 +2,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
-INVENTORIES := inventory/demo $(wildcard molecule/*/inventory)
+INVENTORIES := inventory/demo inventory/shopping_list $(wildcard molecule/*/inventory)
 
 .PHONY: help venv repository demo test sweep lint unit contract reference clean
 
@@ -13,8 +13,11 @@ venv: ## install what the controller needs, and make keys and the demo's secrets
 	@tools/bootstrap
 
 repository: venv
-	@python examples/interactive_examples/build_repository.py .tickbox/repositories/interactive_examples.git --signers-dir .tickbox/signers
-	@python tools/demo_signers.py .tickbox/repositories/interactive_examples.git .tickbox/signers .tickbox/attestations/examples examples demo
+	@for example in interactive_examples:examples shopping_list:shopping; do \
+	  repository=.tickbox/repositories/$${example%:*}.git; \
+	  python examples/build_repository.py examples/$${example%:*} $$repository --signers-dir .tickbox/signers; \
+	  python tools/demo_signers.py $$repository .tickbox/signers .tickbox/attestations/$${example#*:} $${example#*:} demo; \
+	done
 
 demo: repository ## bring up a test host and deploy the example application to it
 	@tools/demo

@@ -12,7 +12,8 @@ description:
   - C(post.security.unauthorized) is ticked when every operation of the OpenAPI document that O(public) does not name refuses a
     visitor without a token, with a forged, a changed, an expired and a closed one; when O(administrators) are refused to an
     ordinary user, and what one user owns to another; when O(ports) of O(hosts) take no connection and O(pages) ask for a login.
-  - Makes two accounts of its own through the application, as an administrator, and removes them. Operations that must be refused
+  - Makes two accounts of its own through the application, as an administrator, and removes them. Where an application has no
+    O(accounts), what O(public) does not name must refuse everybody. Operations that must be refused
     are asked with identifiers that no record has and an empty body, so that nothing is changed where one is not.
   - Runs on the controller.
 extends_documentation_fragment: [look, site, site.visitor]
@@ -46,12 +47,11 @@ options:
       How to log in and to make accounts. C(login), C(create), C(remove) and, where there is one, C(logout) are requests (C(method),
       C(path), C(body)) in whose strings C({username}), C({password}) and C({id}) are replaced; C(administrator) is a user name.
       The token is what the login sets as C(cookie), or what its answer has in C(field), to be sent in C(header) after C(prefix).
+      Left out, the application has no accounts.
     type: dict
-    required: true
   administrator_password:
-    description: Password of the administrator.
+    description: Password of the administrator. Needed with O(accounts).
     type: str
-    required: true
   owned:
     description: >-
       What belongs to the user who made it. C(create) is a request whose answer has an C(id), unless it is given here, C(operations)
@@ -124,8 +124,9 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible.module_utils.tickbox import authorisation
 from ansible.module_utils.tickbox.answers import Answer
-from ansible.module_utils.tickbox.assertion import CouldNotLook, Verdict, examine, exit_with
+from ansible.module_utils.tickbox.assertion import CouldNotLook, Verdict, examine, exit_with, listed
 from ansible.module_utils.tickbox.authorisation import ABSENT, REFUSED, SUCCESS, Attempt, Rules
+from ansible.module_utils.tickbox.operations import Operation
 from ansible.module_utils.tickbox.people import People, Person
 from ansible.module_utils.tickbox.routes import of_operations
 from ansible.module_utils.tickbox.site import HTTPX, Site
@@ -135,15 +136,34 @@ KNOCKS = 64  # ports asked at once; each closed one may take the whole time-out
 
 
 def look(params: dict[str, Any]) -> Verdict:
-    if not params["expired_token"]:
-        raise CouldNotLook("no expired token is given, so whether one is refused was not seen")
     visitor = Visitor(params)
     of_users = [name for owned in params["owned"] for name in owned["operations"]]
     rules = Rules(params["public"], params["administrators"], params["hidden"], of_users)
     operations = visitor.operations(params["openapi_path"])
     others = [f"the OpenAPI document has no {name}" for name in rules.unknown(operations)]
     others += [f"{name}: whose the record is stands nowhere (owned)" for name in rules.unowned(operations)]
+    if params["accounts"]:
+        attempts, wrong = of_people(params, visitor, rules, operations)
+    elif of_nobody := [*params["administrators"], *of_users]:
+        raise CouldNotLook(f"no accounts are given, and {listed(of_nobody)} are said to be for some of them")
+    else:
+        attempts, wrong = refused(visitor, rules.guarded(operations), "no token", {}, rules), []
+    where = list(product(params["hosts"], params["ports"]))
+    with ThreadPoolExecutor(KNOCKS) as pool:
+        knocked = list(pool.map(lambda place: authorisation.knock(*place), where))
+    ports = {f"{address} port {port}": result for (address, port), result in zip(where, knocked, strict=True)}
+    pages = {url: ask_page(url, params["ca_path"]) for url in params["pages"]}
+    return authorisation.judge_authorisation(attempts, others + wrong, ports, pages)
+
+
+def of_people(
+    params: dict[str, Any], visitor: Visitor, rules: Rules, operations: list[Operation]
+) -> tuple[list[Attempt], list[str]]:
+    """Ask with the tokens of two users and with such as are none, and say what else is wrong."""
+    if not params["expired_token"]:
+        raise CouldNotLook("no expired token is given, so whether one is refused was not seen")
     known = {each.name for each in operations}
+    others: list[str] = []
     people = People(visitor, params["accounts"], params["administrator_password"])
     try:
         one, other = people.newcomer(), people.newcomer()
@@ -165,12 +185,7 @@ def look(params: dict[str, Any]) -> Verdict:
             others.append("two users have the same token")
     finally:
         others += people.leave()
-    where = list(product(params["hosts"], params["ports"]))
-    with ThreadPoolExecutor(KNOCKS) as pool:
-        knocked = list(pool.map(lambda place: authorisation.knock(*place), where))
-    ports = {f"{address} port {port}": result for (address, port), result in zip(where, knocked, strict=True)}
-    pages = {url: ask_page(url, params["ca_path"]) for url in params["pages"]}
-    return authorisation.judge_authorisation(attempts, others, ports, pages)
+    return attempts, others
 
 
 def refused(visitor: Visitor, operations: list[Any], by: str, credentials: dict[str, str], rules: Rules) -> list[Attempt]:
@@ -231,8 +246,8 @@ def main() -> None:
             "public": {"type": "list", "elements": "str", "required": True},
             "administrators": {"type": "list", "elements": "str", "default": []},
             "hidden": {"type": "list", "elements": "str", "default": []},
-            "accounts": {"type": "dict", "required": True},
-            "administrator_password": {"type": "str", "required": True, "no_log": True},
+            "accounts": {"type": "dict"},
+            "administrator_password": {"type": "str", "no_log": True},
             "owned": {"type": "list", "elements": "dict", "default": []},
             "expired_token": {"type": "str", "default": "", "no_log": True},
             "hosts": {"type": "list", "elements": "str", "default": []},
@@ -240,6 +255,7 @@ def main() -> None:
             "pages": {"type": "list", "elements": "str", "default": []},
             "report_only": {"type": "bool", "default": False},
         },
+        required_by={"accounts": ["administrator_password"]},
         supports_check_mode=True,
     )
     if not HTTPX:

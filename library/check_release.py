@@ -15,7 +15,8 @@ description:
     O(release_path), and each of several answers through O(current_socket) is of this version, commit and release.
   - C(deploy.release.dependencies) is ticked when C(venv) below O(release_path) holds exactly the packages of O(lock), by version,
     each of their files agrees with the hash recorded at its installation, and there is no other file. Compiled files
-    (C(__pycache__)) are not looked at.
+    (C(__pycache__)) are not looked at. Where O(lock) is a C(package-lock.json), C(node_modules) beside it holds exactly its
+    packages without those of the development, by version and by the hash of what npm unpacked, and the code has O(digest).
   - C(deploy.release.configuration) is ticked when O(files) are as expected and secrets closed to others, and the main process of
     each of O(units) has the settings of O(environment_file).
   - C(deploy.release.restart) is ticked when the main process of each of O(units) started after O(started_after), runs from
@@ -45,7 +46,8 @@ options:
     type: path
     required: true
   digest:
-    description: Digest of the artefact's tree. Needed for the items of the code.
+    description: Digest of the artefact's tree. Needed for the items of the code, and for C(deploy.release.dependencies)
+      of npm's packages.
     type: str
   version:
     description: Version that the process must answer. Needed for the items of the code.
@@ -64,7 +66,7 @@ options:
     type: str
     default: /version
   lock:
-    description: Path below C(code) of the lock file with hashes. Needed for C(deploy.release.dependencies).
+    description: Path below C(code) of the lock file, of Python with hashes or npm's. Needed for C(deploy.release.dependencies).
     type: str
   files:
     description: The configuration files that were rendered. Needed for C(deploy.release.configuration).
@@ -134,7 +136,7 @@ options:
     type: list
     elements: str
     default: []
-requirements: [python3-packaging on the host, for deploy.release.dependencies]
+requirements: [python3-packaging on the host, for a lock file of Python]
 attributes:
   check_mode:
     support: full

@@ -126,7 +126,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.tickbox import catalogue, dumps, packages, rollback_ready, spare_start, systemd
+from ansible.module_utils.tickbox import catalogue, dependencies, dumps, rollback_ready, spare_start, systemd
 from ansible.module_utils.tickbox.assertion import PASSED, CouldNotLook, Verdict, all_of, examine, exit_with
 from ansible.module_utils.tickbox.file_backup import Repository
 from ansible.module_utils.tickbox.postgresql import DatabaseError, connection, rows
@@ -159,7 +159,7 @@ def look_at_release(params: dict[str, Any], manifest: dict[str, Any], release: P
     digest, damage = "", "they are not there"
     if (release / "code").is_dir():
         digest = tree_digest(release / "code")
-        damage = look_at_packages(release, params["lock"])
+        damage = look_at_packages(release, params["lock"], str(manifest.get("tree_digest")))
     environment = release / "config" / "app.env"
     units = systemd.show([str(unit) for unit in manifest.get("units") or []], rollback_ready.UNIT)
     web = units.get(str(manifest.get("web_unit")), {}).get("FragmentPath", "")
@@ -173,11 +173,10 @@ def look_at_release(params: dict[str, Any], manifest: dict[str, Any], release: P
     )
 
 
-def look_at_packages(release: Path, lock: str) -> str:
+def look_at_packages(release: Path, lock: str, digest: str) -> str:
     """What is wrong with the release's packages, or nothing."""
     try:
-        wanted = packages.read_lock((release / "code" / lock).read_text(), packages.markers(release / "venv"))
-        seen = packages.judge_dependencies(wanted, packages.look(release / "venv"))
+        seen = dependencies.judge(release, lock, digest)
     except (OSError, CouldNotLook) as error:
         return str(error)
     return "" if seen.status == PASSED else seen.summary

@@ -107,7 +107,8 @@ def test_hosts_need_the_packages_of_their_work() -> None:
     assert packages(["web"]) == {"systemd": "252", "python3": "3.11", "nginx": "1.22"}
     assert packages(["database"])["postgresql-[0-9][0-9]"] == "15"
     assert packages(["database"], postgresql_version="17")["postgresql-17"] == "15"
-    asked = packages(["app"], app_host_packages=["bubblewrap", "nodejs=18.19"])
+    assert "python3-venv" not in packages(["app"])
+    asked = packages(["app"], app_requirements="requirements.lock", app_host_packages=["bubblewrap", "nodejs=18.19"])
     assert [asked.get(name) for name in ("bubblewrap", "nodejs", "python3-venv")] == ["0", "0", "0"]
     assert "bubblewrap" not in packages(["web"], app_host_packages=["bubblewrap"])
 

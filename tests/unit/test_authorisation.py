@@ -152,6 +152,39 @@ def test_an_application_that_does_not_is_refused(run_module: Run, guards: dict[s
     assert (seen["status"], says in seen["summary"]) == ("failed", True), seen["summary"]
 
 
+# An application that has no accounts: what is not for everybody is for nobody.
+NOBODY: dict[str, Any] = {"accounts": None, "administrator_password": None, "administrators": [], "owned": [], "expired_token": ""}
+OPEN = [f"{method.upper()} {path}" for path, methods in METHODS.items() for method in methods if path != "/metrics"]
+
+
+def test_without_accounts_only_what_is_hidden_is_asked(run_module: Run) -> None:
+    shop = Shop()
+    seen = check(run_module, shop, **NOBODY, public=OPEN)
+    assert seen["status"] == "passed", seen["summary"]
+    assert seen["observed"]["attempts"] == 1
+    assert shop.users == []
+
+
+@pytest.mark.parametrize(
+    ("guards", "public", "says"),
+    [
+        ({"metrics": 200}, OPEN, "not refused: GET /metrics (status 200) with no token"),
+        ({"open": ["GET /orders"]}, [one for one in OPEN if one != "GET /orders"], "not refused: GET /orders (status 200)"),
+        ({}, [one for one in OPEN if one != "DELETE /orders/{order}"], "DELETE /orders/{order}: whose the record is"),
+    ],
+)
+def test_without_accounts_what_is_not_for_everybody_is_refused(
+    run_module: Run, guards: dict[str, Any], public: list[str], says: str
+) -> None:
+    seen = check(run_module, Shop(guards), **NOBODY, public=public)
+    assert (seen["status"], says in seen["summary"]) == ("failed", True), seen["summary"]
+
+
+def test_without_accounts_nothing_can_be_for_some_of_them(run_module: Run) -> None:
+    seen = check(run_module, Shop(), **{**NOBODY, "owned": OWNED}, public=OPEN)
+    assert (seen["status"], "no accounts are given" in seen["summary"]) == ("unverifiable", True), seen["summary"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

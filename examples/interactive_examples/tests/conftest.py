@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(HERE), str(HERE / "source" / "tests")]
+sys.path[:0] = [str(HERE.parent), str(HERE / "source" / "tests")]
 
 
 @pytest.fixture(scope="session")
@@ -18,7 +18,7 @@ def repository(tmp_path_factory, signers):
     import build_repository
 
     target = tmp_path_factory.mktemp("repositories") / "examples.git"
-    assert build_repository.build(target, signers)
+    assert build_repository.build(HERE, target, signers)
     return target
 
 

@@ -1,8 +1,11 @@
+from pathlib import Path
+
 import yaml
 
 import build_repository
 
-PLAN = yaml.safe_load((build_repository.HERE / "versions.yml").read_text())
+HERE = Path(__file__).resolve().parents[1]
+PLAN = yaml.safe_load((HERE / "versions.yml").read_text())
 VERSIONS = [version["version"] for version in PLAN["versions"]]
 
 
@@ -29,18 +32,18 @@ def test_a_signer_who_is_not_allowed_is_refused(git, signers, tmp_path):
 
 def test_building_again_changes_nothing(repository, signers, git):
     before = git("for-each-ref").stdout
-    assert not build_repository.build(repository, signers)
+    assert not build_repository.build(HERE, repository, signers)
     assert git("for-each-ref").stdout == before
 
 
 def test_another_repository_has_the_same_commits(repository, signers, git, tmp_path):
-    build_repository.build(tmp_path / "other.git", signers)
+    build_repository.build(HERE, tmp_path / "other.git", signers)
     assert git("ls-remote", str(tmp_path / "other.git")).stdout == git("ls-remote", str(repository)).stdout
 
 
 def test_a_tag_that_no_version_asks_for_is_removed(repository, signers, git):
     git("update-ref", "refs/tags/left-over", "main")
-    assert build_repository.build(repository, signers)
+    assert build_repository.build(HERE, repository, signers)
     assert "left-over" not in git("tag").stdout
 
 

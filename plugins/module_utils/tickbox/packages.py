@@ -195,7 +195,9 @@ def _files(*folders: Path) -> Iterator[Path]:
 
 
 def _equal(one: str, other: str) -> bool:
+    if one == other or not PACKAGING:
+        return one == other
     try:
         return bool(Version(one) == Version(other))
     except InvalidVersion:
-        return one == other
+        return False

@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from . import code, configuration, packages, processes, systemd
+from . import code, configuration, dependencies, processes, systemd
 from .answers import Answer, ask_unix
 from .assertion import Verdict, all_of, moment
 from .units import SocketFacts, judge_restart, judge_running
@@ -44,9 +44,7 @@ class Look:
 
     def dependencies(self) -> Verdict:
         """deploy.release.dependencies."""
-        found = packages.look(self.release / "venv")
-        lock = (self.release / "code" / self.params["lock"]).read_text()
-        return packages.judge_dependencies(packages.read_lock(lock, packages.markers(self.release / "venv")), found)
+        return dependencies.judge(self.release, self.params["lock"], self.params["digest"])
 
     def configuration(self) -> Verdict:
         """deploy.release.configuration."""

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Builds the git repository of the example application: one commit and one signed tag for each version.
+"""Builds the git repository of an example application: one commit and one signed tag for each version.
 
 The author's key signs commits, the reviewer's key signs tags; both are made on first use. The same content gives the
 same commits, so building again changes nothing.
@@ -14,9 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-
-HERE = Path(__file__).resolve().parent
-
 
 @dataclass(frozen=True)
 class Signer:
@@ -51,7 +48,8 @@ class Signer:
 class Repository:
     """A bare repository, filled through an index of its own; nothing of the user's git configuration plays a part."""
 
-    def __init__(self, path: Path, index: Path, author: Signer, reviewer: Signer) -> None:
+    def __init__(self, example: Path, path: Path, index: Path, author: Signer, reviewer: Signer) -> None:
+        self.example = example
         self.path = path
         self.author = author
         self.reviewer = reviewer
@@ -88,10 +86,10 @@ class Repository:
 
     def add_version(self, version: dict[str, Any], commits: dict[str, str]) -> str:
         parent = commits[version["parent"]] if "parent" in version else None
-        changes = HERE / "versions" / version["version"]
+        changes = self.example / "versions" / version["version"]
         if parent is None:
             self.git("read-tree", "--empty")
-            self.git("add", "--all", ".", GIT_WORK_TREE=HERE / "source")
+            self.git("add", "--all", ".", GIT_WORK_TREE=self.example / "source")
         else:
             self.git("read-tree", parent)
             if (changes / "changes.patch").exists():
@@ -122,15 +120,15 @@ class Repository:
         return identity | configuration | {"GIT_CONFIG_VALUE_0": str(signer.key)}
 
 
-def build(target: Path, signers: Path) -> bool:
+def build(example: Path, target: Path, signers: Path) -> bool:
     """Says whether anything has changed."""
-    plan = yaml.safe_load((HERE / "versions.yml").read_text())
+    plan = yaml.safe_load((example / "versions.yml").read_text())
     author, reviewer = Signer("author", signers), Signer("reviewer", signers)
     for signer in (author, reviewer):
         signer.make_key()
     (signers / "allowed_signers").write_text(author.allowed + reviewer.allowed)
     with tempfile.TemporaryDirectory() as scratch:
-        repository = Repository(target, Path(scratch) / "index", author, reviewer)
+        repository = Repository(example, target, Path(scratch) / "index", author, reviewer)
         repository.prepare()
         before = repository.references()
         commits: dict[str, str] = {}
@@ -147,10 +145,11 @@ def build(target: Path, signers: Path) -> bool:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("example", type=Path, help="folder of the example: source, versions.yml, versions")
     parser.add_argument("target", type=Path, help="the bare repository")
     parser.add_argument("--signers-dir", type=Path, required=True, help="where the keys and allowed_signers lie")
     arguments = parser.parse_args()
-    changed = build(arguments.target.resolve(), arguments.signers_dir.resolve())
+    changed = build(arguments.example.resolve(), arguments.target.resolve(), arguments.signers_dir.resolve())
     print("built" if changed else "unchanged")
 
 

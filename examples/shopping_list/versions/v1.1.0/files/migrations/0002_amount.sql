@@ -1,0 +1,1 @@
+ALTER TABLE items ADD COLUMN amount integer NOT NULL DEFAULT 1 CHECK (amount BETWEEN 1 AND 99);
