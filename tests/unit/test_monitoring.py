@@ -3,14 +3,16 @@
 import json
 import math
 import re
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from ansible.module_utils.tickbox import monitoring, prometheus
+from ansible.module_utils.tickbox import monitoring, prometheus, watching
 from ansible.module_utils.tickbox.answers import Answer
 from ansible.module_utils.tickbox.assertion import CouldNotLook, Verdict
 from ansible.module_utils.tickbox.monitoring import Configured, Moved, Receiver, Sent, Wanted
@@ -22,8 +24,14 @@ from web import Reply, serving
 NOW = 1_800_000_000.0
 STAMP = "2027-01-15T08:00:00.123456789Z"  # NOW, as Prometheus writes it
 TARGETS = {"node": [{"instance": "a", "address": "127.0.0.1:9100"}], "app": [{"instance": "a", "address": "127.0.0.1:8080"}]}
-ALERT: dict[str, Any] = {"alert": "TargetDown", "expr": "up == 0", "for": 120.0, "labels": {"severity": "critical"}}
-RECORD = {"record": "errors:ratio", "expr": "a / b", "for": 0.0}
+ALERT: dict[str, Any] = {
+    "alert": "TargetDown",
+    "expr": "up == 0",
+    "for": 120.0,
+    "labels": {"severity": "critical"},
+    "interval": 15.0,
+}
+RECORD = {"record": "errors:ratio", "expr": "a / b", "for": 0.0, "interval": 15.0}
 LOADED: list[dict[str, Any]] = [
     {
         "name": "TargetDown",
@@ -33,8 +41,9 @@ LOADED: list[dict[str, Any]] = [
         "type": "alerting",
         "health": "ok",
         "lastEvaluation": STAMP,
+        "interval": 15,
     },
-    {"name": "errors:ratio", "query": "a / b", "type": "recording", "health": "ok", "lastEvaluation": STAMP},
+    {"name": "errors:ratio", "query": "a / b", "type": "recording", "health": "ok", "lastEvaluation": STAMP, "interval": 15},
 ]
 UNIT = {"LoadState": "loaded", "ActiveState": "active", "SubState": "running", "UnitFileState": "enabled"}
 ALERTMANAGER = "http://127.0.0.1:9093"
@@ -104,6 +113,8 @@ def asked(address: str, status: int, **values: float) -> dict[str, Any]:
         ({"rules": [{**LOADED[0], "health": "err", "lastError": "many to many"}, LOADED[1]]}, "cannot be worked out: many to many"),
         ({"rules": [{**LOADED[0], "health": "unknown"}, LOADED[1]]}, "cannot be worked out: unknown"),
         ({"rules": [{**LOADED[0], "lastEvaluation": "0001-01-01T00:00:00Z"}, LOADED[1]]}, "was last looked at"),
+        ({"rules": [{**LOADED[0], "lastEvaluation": "2027-01-15T07:59:23Z"}, LOADED[1]]}, "was last looked at 40 s ago"),
+        ({"rules": [{**LOADED[0], "interval": 3600}, LOADED[1]]}, "rule TargetDown is looked at every 3600 s, not every 15 s"),
         ({"alertmanagers": []}, "Prometheus sends its alerts to nobody"),
         ({"alertmanagers": ["http://10.0.0.9:9093/api/v2/alerts"]}, "sends its alerts to http://10.0.0.9:9093"),
         ({"alertmanagers": ["http://127.0.0.1:90934/api/v2/alerts"]}, "sends its alerts to"),
@@ -244,7 +255,7 @@ RUNNING = "alerting:\n  alertmanagers:\n  - follow_redirects: true\nscrape_confi
 def alerts(*silences: dict[str, Any], tests: tuple[int, str] = (0, "  SUCCESS\n"), **given: Any) -> Verdict:
     loaded = [{**LOADED[0], "name": rule["alert"], "labels": rule["labels"]} for rule in ALERTS]
     loaded, changed, running = given.get("loaded", loaded), given.get("changed", []), given.get("running", RUNNING)
-    return monitoring.judge_alerts(loaded, ALERTS, tests, changed, silences, TARGETS, 15, NOW, running)
+    return monitoring.judge_alerts(loaded, ALERTS, tests, changed, silences, TARGETS, NOW, running)
 
 
 def silence(*matchers: dict[str, Any], state: str = "active") -> dict[str, Any]:
@@ -397,6 +408,36 @@ def test_a_prometheus_that_is_not_there(run_module: Run, tmp_path: Path) -> None
     ][0]
     assert unread["status"] == "unverifiable"
     assert "needs probe_url" in run_module("check_monitoring", items=["post.monitoring.performance"], targets=TARGETS)["msg"]
+
+
+@pytest.mark.parametrize("stands_still", [False, True])
+def test_rules_that_are_late_are_looked_at_again(stands_still: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watching, "PAUSE", 0.01)
+    looks: list[float] = []
+
+    def respond(_method: str, path: str, _headers: Mapping[str, str]) -> Reply:
+        if urlsplit(path).path == "/api/v1/format_query":
+            return 200, {}, json.dumps({"status": "success", "data": parse_qs(urlsplit(path).query)["query"][0]})
+        looks.append(time.time())
+        age = 60 if stands_still or len(looks) < 3 else 0
+        evaluated = {"lastEvaluation": datetime.fromtimestamp(time.time() - age, UTC).isoformat()}
+        group = {"interval": 0.1, "rules": [{"name": "X", "query": "up", "type": "alerting", "health": "ok", **evaluated}]}
+        return 200, {}, json.dumps({"status": "success", "data": {"groups": [group]}})
+
+    with serving(respond) as port:
+        watch = watching.Watch({
+            "interval": "100ms",
+            "targets": {},
+            "user": None,
+            "prometheus_url": f"http://127.0.0.1:{port}",
+            "alertmanager_url": ALERTMANAGER,
+            "app_job": "app",
+            "rules": [{"rules": [{"alert": "X", "expr": "up"}]}],
+        })  # fmt: skip
+        problems = monitoring.rule_problems(watch._rules_in_time(), watch.rules, time.time())
+    assert (len(looks) > 3) is stands_still
+    assert problems == (["rule X was last looked at 60 s ago"] if stands_still else [])
+    assert looks[-1] - looks[0] < 5
 
 
 def test_a_test_alert_is_sent(run_module: Run, tmp_path: Path) -> None:

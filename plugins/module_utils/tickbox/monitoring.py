@@ -118,7 +118,7 @@ def judge_configured(
         if well != 1
     ]
     problems += _target_problems(seen, targets, fresh, now, idle)
-    problems += rule_problems(seen.rules, rules, fresh, now)
+    problems += rule_problems(seen.rules, rules, now)
     if not any(address.startswith(alertmanager.rstrip("/") + "/") for address in seen.alertmanagers):
         problems.append(f"Prometheus sends its alerts to {listed(seen.alertmanagers) or 'nobody'}, not to {alertmanager}")
     count = sum(len(entries) for entries in targets.values())
@@ -193,7 +193,6 @@ def judge_alerts(
     changed_files: Sequence[str],
     silences: Sequence[Mapping[str, Any]],
     targets: Targets,
-    interval: float,
     now: float,
     configuration: str,
 ) -> Verdict:
@@ -202,7 +201,7 @@ def judge_alerts(
     ``tests``: exit code and output of promtool. ``changed_files``: files that are not what the inventory says.
     ``configuration``: the one that Prometheus runs with.
     """
-    problems = rule_problems(loaded, rules, interval * INTERVALS + MOMENT, now)
+    problems = rule_problems(loaded, rules, now)
     problems += [
         f"{path} is not what the inventory says: provision the host again, or see what was edited" for path in changed_files
     ]
@@ -244,10 +243,10 @@ def judge_errors(
     )
 
 
-def rule_problems(loaded: Sequence[Rule], rules: Sequence[Rule], fresh: float, now: float) -> list[str]:
+def rule_problems(loaded: Sequence[Rule], rules: Sequence[Rule], now: float) -> list[str]:
     """Name the rules that are not loaded as they should be, cannot be worked out, or are not looked at any more.
 
-    Expressions on both sides are in Prometheus' own form.
+    Expressions on both sides are in Prometheus' own form, and each rule has the interval of its group in seconds.
     """
     problems = [] if rules else ["no rule is asked for"]
     missing = []
@@ -263,11 +262,21 @@ def rule_problems(loaded: Sequence[Rule], rules: Sequence[Rule], fresh: float, n
             continue
         if entry.get("health") != "ok":
             problems.append(f"rule {name} cannot be worked out: {entry.get('lastError') or entry.get('health')}")
-        elif now - moment(entry.get("lastEvaluation")) > fresh:
+        elif entry.get("interval") != rule["interval"]:
+            problems.append(f"rule {name} is looked at every {entry.get('interval')} s, not every {rule['interval']:g} s")
+        elif late(entry, now):
             problems.append(f"rule {name} was last looked at {now - moment(entry.get('lastEvaluation')):.0f} s ago")
     if missing:
         problems.append(f"not loaded: {listed(missing)}")
     return problems
+
+
+def late(rule: Rule, now: float) -> bool:
+    """Whether a loaded rule was last looked at longer ago than the interval of its group allows."""
+    try:
+        return now - moment(rule.get("lastEvaluation")) > float(rule["interval"]) * INTERVALS + MOMENT
+    except (KeyError, TypeError, ValueError):
+        raise CouldNotLook(f"Prometheus does not say how often it looks at rule {rule.get('name')}") from None
 
 
 def moment(text: Any) -> float:

@@ -20,6 +20,7 @@ from .prometheus import Figures, Service
 
 PARALLEL = 8
 PAUSE = 0.3  # seconds from one look to the next while something is to appear
+MISSED = 6  # intervals in which a busy Prometheus, which misses turns and catches up, has looked at each rule
 NOTIFICATION_SECONDS = 15.0  # what a notification may take beyond the scrapes: Alertmanager waits for more alerts of its group
 UNIT_PROPERTIES = ("LoadState", "ActiveState", "SubState", "UnitFileState")
 
@@ -92,13 +93,12 @@ class Watch:
         if not isinstance(running, dict) or not isinstance(running.get("yaml"), str):
             raise CouldNotLook("Prometheus shows its configuration in a form that cannot be read")
         seen = monitoring.judge_alerts(
-            self._loaded_rules(),
+            self._rules_in_time(),
             self.rules,
             self._rules_tests(),
             changed,
             silences,
             self.targets,
-            self.interval,
             time.time(),
             running["yaml"],
         )
@@ -129,6 +129,7 @@ class Watch:
                 **rule,
                 "expr": self._formatted(" ".join(str(rule.get("expr", "")).split())),
                 "for": prometheus.seconds(rule["for"]) if rule.get("for") else 0.0,
+                "interval": prometheus.seconds(group["interval"]) if group.get("interval") else self.interval,
             }
             for group in self.params["rules"]
             for rule in group["rules"]
@@ -205,10 +206,21 @@ class Watch:
         except CouldNotLook as reason:
             return Answer(NO_ANSWER, {}, str(reason).encode())
 
+    def _rules_in_time(self) -> list[dict[str, Any]]:
+        """The loaded rules, once none is late, or as they are when all of them have had time to be looked at again."""
+        patience = MISSED * max((rule["interval"] for rule in self.rules), default=self.interval)
+        end = time.monotonic() + patience
+        loaded = self._loaded_rules()
+        while any(monitoring.late(rule, time.time()) for rule in loaded) and time.monotonic() < end:
+            time.sleep(PAUSE)
+            loaded = self._loaded_rules()
+        return loaded
+
     def _loaded_rules(self) -> list[dict[str, Any]]:
         wanted = {rule.get("alert") or rule.get("record") for rule in self.rules}
         try:
-            loaded = [rule for group in self.prometheus.listed("/api/v1/rules", "groups") for rule in group["rules"]]
+            groups = self.prometheus.listed("/api/v1/rules", "groups")
+            loaded = [{**rule, "interval": group["interval"]} for group in groups for rule in group["rules"]]
             return [{**rule, "query": self._formatted(rule["query"])} if rule["name"] in wanted else rule for rule in loaded]
         except (KeyError, TypeError):
             raise CouldNotLook("Prometheus lists its rules in a form that cannot be read") from None
