@@ -21,10 +21,11 @@ def filled(text: str) -> str:
 
 def queries() -> list[str]:
     rules = Environment(variable_start_string="<<", variable_end_string=">>", autoescape=True)
-    given = {**DEFAULTS, "monitoring_runbook_base": "/docs", "groups": {"app": ["a"], "database": ["b"]}}
+    has = {"__monitoring_redis": True, "__monitoring_worker": True, "groups": {"app": ["a"], "database": ["b"]}}
+    given = {**DEFAULTS, "monitoring_runbook_base": "/docs", **has}
     text = rules.from_string((ROLE / "templates" / "rules.yml.j2").read_text()).render(given)
     of_rules = [rule["expr"] for group in yaml.safe_load(text)["groups"] for rule in group["rules"]]
-    return of_rules + [filled(panel["query"]) for panel in VARS["__monitoring_console"]]
+    return of_rules + [filled(panel["query"]) for panel in VARS["__monitoring_all_panels"]]
 
 
 def read_by(query: str) -> set[str]:
@@ -33,7 +34,7 @@ def read_by(query: str) -> set[str]:
 
 
 def test_each_metric_that_is_read_is_among_the_figures() -> None:
-    figures = {filled(figure["name"]) for figure in VARS["__monitoring_figures"]}
+    figures = {filled(figure["name"]) for figure in VARS["__monitoring_all_figures"]}
     read = {name for query in queries() for name in read_by(query)}
     assert {"probe_success", "pg_up", "node_filesystem_files", "redis_memory_max_bytes"} <= read
     assert read - figures - OF_A_DEPLOYMENT == set()
