@@ -60,6 +60,10 @@ options:
     description: For a database that did not go back, C(current), the migrations that it has, and C(check), how the earlier code's
       own comparison ended (left out where none was made). For a schema that is newer, C(proof), what M(try_release) returned.
     type: dict
+  listing:
+    description: Table that has a row for each migration, as C(public.migrations). A downgrade takes rows from it.
+    type: str
+    default: ""
   compatible:
     description: Migrations that are declared to be usable by earlier code.
     type: list
@@ -150,7 +154,9 @@ class Look:
             )
         if given["policy"] == "downgrade":
             seen = (self.given("downgraded"), self.given("schema"))
-            return rolled_back.judge_downgraded(*seen, given["manifest"], database=database, aside=given["aside"])
+            return rolled_back.judge_downgraded(
+                *seen, given["manifest"], database=database, aside=given["aside"], listing=given["listing"]
+            )
         names = {name: given[name] for name in ("database", "restore_point", "aside")}
         return rolled_back.judge_restored(self.given("restored"), given["manifest"], **names)
 
@@ -182,7 +188,7 @@ def main() -> None:
             "manifest": {"type": "dict", "required": True},
             "database": {"type": "str"},
             "restore_point": {"type": "str", "default": ""},
-            "aside": {"type": "str", "default": ""},
+            **{name: {"type": "str", "default": ""} for name in ("aside", "listing")},
             "policy": {"type": "str", "choices": ["keep", "downgrade", "restore"]},
             **{name: {"type": "dict"} for name in ("restored", "downgraded", "schema")},
             **{name: {"type": "list", "elements": "str", "default": []} for name in ("compatible", "hosts", "verification")},

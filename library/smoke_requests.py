@@ -63,6 +63,10 @@ options:
   bypass_token:
     description: The token that passes maintenance mode.
     type: str
+  in_order:
+    description: Send each once the one before it was answered, as one person would.
+    type: bool
+    default: false
 requirements: [httpx on the controller]
 attributes:
   check_mode:
@@ -129,7 +133,8 @@ def send(params: dict[str, Any]) -> list[dict[str, Any]]:
             "problems": answer_problems(request, answer, request_id, id_header),
         }
 
-    return list(together(ask, product(site.addresses, params["requests"])))
+    asked = product(site.addresses, params["requests"])
+    return list(map(ask, asked) if params["in_order"] else together(ask, asked))
 
 
 def main() -> None:
@@ -149,6 +154,7 @@ def main() -> None:
             "requests": {"type": "list", "elements": "dict", "required": True, "options": request_spec},
             "request_id_header": {"type": "str", "default": "X-Request-ID"},
             "bypass_header": {"type": "str", "default": "X-Maintenance-Bypass"},
+            "in_order": {"type": "bool", "default": False},
             "bypass_token": {"type": "str", "no_log": True},
         },
     )

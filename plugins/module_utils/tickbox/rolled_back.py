@@ -104,12 +104,13 @@ def judge_kept(
 
 
 def judge_downgraded(
-    seen: Mapping[str, Any], schema: Mapping[str, Any], manifest: Mapping[str, Any], *, database: str, aside: str
+    seen: Mapping[str, Any], schema: Mapping[str, Any], manifest: Mapping[str, Any], *, database: str, aside: str, listing: str = ""
 ) -> Verdict:
     """rollback.initiate.database, `downgraded`: the schema is the earlier code's, no table lost rows, and the newer one is kept.
 
     ``seen``: what the module restore_point compared: ``record`` (what the copy made before the downgrade holds), ``tables``,
-    ``head`` and ``databases``. ``schema``: ``current`` and ``check``, as the earlier code said of the database then.
+    ``head`` and ``databases``. ``schema``: ``current`` and ``check``, as the earlier code said of the database then. ``listing``: the
+    table that has a row for each migration, which goes with it.
     """
     record, tables, head = seen.get("record"), dict(seen["tables"]), sorted(seen["head"])
     wanted, check = sorted(manifest.get("migration_head") or []), schema.get("check")
@@ -125,7 +126,9 @@ def judge_downgraded(
         problems.append(f"the earlier code's own check of the schema {'was not made' if check is None else f'ended with {check}'}")
     before = record["tables"]
     shared = before.keys() & tables.keys()
-    lost = [f"{table} ({before[table]} before, {tables[table]} now)" for table in shared if tables[table] < before[table]]
+    lost = [
+        f"{table} ({before[table]} before, {tables[table]} now)" for table in shared - {listing} if tables[table] < before[table]
+    ]
     if lost:
         problems.append(f"rows were lost: {listed(lost)}")
     if aside not in seen["databases"]:
