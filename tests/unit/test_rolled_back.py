@@ -192,6 +192,14 @@ def test_a_database_that_was_downgraded(seen: Run) -> None:
     assert "2 tables kept their rows, public.favourites went" in found["summary"]
 
 
+def test_the_list_of_migrations_is_shorter_after_a_downgrade(seen: Run) -> None:
+    there = deepcopy(DOWNGRADED)
+    there["record"]["tables"]["public.migrations"], there["tables"]["public.migrations"] = 2, 1
+    given = {"policy": "downgrade", "aside": ASIDE, "downgraded": there, "schema": KEPT}
+    assert seen(DATABASE, [], **given, listing="public.migrations")["status"] == "passed"
+    assert "rows were lost: public.migrations (2 before, 1 now)" in seen(DATABASE, [], **given)["summary"]
+
+
 @pytest.mark.parametrize(
     ("change", "schema", "said"),
     [

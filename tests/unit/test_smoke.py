@@ -1,5 +1,6 @@
 """Smoke tests: answers right, fresh, and logged."""
 
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -99,6 +100,27 @@ def test_what_else_is_refused(run_module: Run, given: dict[str, Any], says: str)
     seen = check(run_module, application, **given)
     assert seen["status"] == "failed"
     assert says in seen["summary"]
+
+
+def test_an_answer_without_content_has_no_body_to_ask_of(run_module: Run) -> None:
+    seen = check(run_module, changed(lambda status, headers, body: (204, headers, "")), requests=[{"path": "/", "status": 204}])
+    assert seen["status"] == "passed", seen["summary"]
+
+
+def test_requests_in_order_wait_for_each_other(run_module: Run) -> None:
+    items: list[str] = []
+
+    def keep(method: str, path: str, headers: Mapping[str, str]) -> Reply:
+        echo = {"X-Request-ID": headers["X-Request-ID"]}
+        if method == "DELETE":
+            return 204 if items else 404, echo, ""
+        time.sleep(0.2)
+        items.append(path)
+        return 201, echo, "added"
+
+    added = {"method": "POST", "path": "/items", "status": 201, "contains": "added"}
+    asked = [added, {"method": "DELETE", "path": "/items", "status": 204}]
+    assert check(run_module, keep, requests=asked, in_order=True)["status"] == "passed"
 
 
 def test_each_address_is_asked(run_module: Run) -> None:

@@ -109,8 +109,8 @@ def judge_downgraded(
     """rollback.initiate.database, `downgraded`: the schema is the earlier code's, no table lost rows, and the newer one is kept.
 
     ``seen``: what the module restore_point compared: ``record`` (what the copy made before the downgrade holds), ``tables``,
-    ``head`` and ``databases``. ``schema``: ``current`` and ``check``, as the earlier code said of the database then. ``listing``: the
-    table that has a row for each migration, which goes with it.
+    ``head`` and ``databases``. ``schema``: ``current`` and ``check``, as the earlier code said of the database then.
+    ``listing``: the table that has a row for each migration, which goes with it.
     """
     record, tables, head = seen.get("record"), dict(seen["tables"]), sorted(seen["head"])
     wanted, check = sorted(manifest.get("migration_head") or []), schema.get("check")
