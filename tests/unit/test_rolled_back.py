@@ -193,9 +193,9 @@ def test_a_database_that_was_downgraded(seen: Run) -> None:
 
 
 def test_the_list_of_migrations_is_shorter_after_a_downgrade(seen: Run) -> None:
-    there = deepcopy(DOWNGRADED)
+    there: dict[str, Any] = deepcopy(DOWNGRADED)
     there["record"]["tables"]["public.migrations"], there["tables"]["public.migrations"] = 2, 1
-    given = {"policy": "downgrade", "aside": ASIDE, "downgraded": there, "schema": KEPT}
+    given: dict[str, Any] = {"policy": "downgrade", "aside": ASIDE, "downgraded": there, "schema": KEPT}
     assert seen(DATABASE, [], **given, listing="public.migrations")["status"] == "passed"
     assert "rows were lost: public.migrations (2 before, 1 now)" in seen(DATABASE, [], **given)["summary"]
 
