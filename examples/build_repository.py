@@ -15,6 +15,7 @@ from typing import Any
 
 import yaml
 
+
 @dataclass(frozen=True)
 class Signer:
     role: str

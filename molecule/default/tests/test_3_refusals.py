@@ -36,10 +36,20 @@ def _nothing_changes(host: Any, version: Callable[[], str]) -> Iterator[None]:
         ({"app_repo": ""}, "app_repo"),
         ({"app_services": "web"}, "app_services"),
         ({"app_name": "../examples"}, "app_name: '../examples' is no name"),
+        ({"app_node_lock": "package-lock.json"}, "app_requirements, app_node_lock: give the lock file"),
         ({"app_timers": [{"name": "x"}]}, "app_timers"),
         ({"preflight_free_bytes": 10**18}, "preflight_free_bytes asks for 1000000000000000000"),
     ],
-    ids=["unknown version", "no repository", "empty repository", "wrong type", "wrong name", "missing key", "full disk"],
+    ids=[
+        "unknown version",
+        "no repository",
+        "empty repository",
+        "wrong type",
+        "wrong name",
+        "two kinds of packages",
+        "missing key",
+        "full disk",
+    ],
 )
 def test_a_wrong_variable_is_named(play: Any, variables: dict[str, Any], message: str) -> None:
     done = play("deploy.yml", **{"app_version": "v1.1.0", **variables})

@@ -16,6 +16,7 @@ from typing import Any
 NO_ANSWER = 0
 HTTP_OK = 200
 TOO_MANY, UNAVAILABLE = 429, 503
+BODILESS = {204, 205, 304}
 
 
 @dataclass(frozen=True)

@@ -17,12 +17,11 @@ try:
 except ImportError:  # reported by the module that needs it
     OPENAPI = False
 
-from .answers import Answer
+from .answers import BODILESS, Answer
 from .assertion import CouldNotLook, listed
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 JSON_TYPE = re.compile(r"application/(?:[\w.+-]+\+)?json")
-BODILESS = {204, 205, 304}
 NUMBERS = {"integer", "number"}
 MOST_LEVELS = 20  # of schemas within schemas
 

@@ -7,13 +7,12 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from .answers import NO_ANSWER, Answer, json_differences
+from .answers import BODILESS, NO_ANSWER, Answer, json_differences
 from .assertion import Verdict, listed, verdict
 
 CACHES = ("x-cache", "x-cache-status", "x-proxy-cache", "cf-cache-status")
 FROM_CACHE = ("hit", "stale", "updating", "revalidated")
 SUCCESS = range(200, 300)
-NO_CONTENT = 204
 
 
 def answer_problems(request: Mapping[str, Any], answer: Answer, request_id: str, id_header: str) -> list[str]:
@@ -27,7 +26,7 @@ def answer_problems(request: Mapping[str, Any], answer: Answer, request_id: str,
         problems.append(f"the body does not hold '{contains}'")
     if json is not None:
         problems += json_differences(json, answer.json())
-    if not contains and json is None and wanted in SUCCESS and wanted != NO_CONTENT:
+    if not contains and json is None and wanted in SUCCESS and wanted not in BODILESS:
         problems.append("it asks nothing of the body, so an error page would do: give it contains or json")
     return problems + cache_problems(answer, request_id, id_header)
 
