@@ -45,4 +45,4 @@ reference: venv ## write docs/reference from what roles, modules and playbooks s
 	@python tools/reference
 
 clean: ## remove our test hosts, by name
-	@if [[ -x .venv/bin/ansible-playbook ]]; then ansible-playbook $(INVENTORIES:%=--inventory=%) testhosts/destroy.yml; fi
+	@if [[ -x .venv/bin/ansible-playbook ]]; then ansible-playbook $(INVENTORIES:%=--inventory=%) testhosts/destroy.yml --tags all,network; fi

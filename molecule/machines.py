@@ -27,9 +27,10 @@ def connector(hosts: dict[str, Any], connections: Path) -> Callable[[str], Any]:
 
     @cache
     def connect(name: str) -> Any:
-        extra = f"-o UserKnownHostsFile={SSH}/known_hosts -o ControlPath={connections}/%C"
+        address = hosts[name]["ansible_host"]
+        extra = f"-o UserKnownHostsFile={SSH}/known_hosts.d/{address} -o ControlPath={connections}/%C"
         return testinfra.get_host(
-            f"ssh://ansible@{hosts[name]['ansible_host']}",
+            f"ssh://ansible@{address}",
             ssh_identity_file=str(SSH / "id_ed25519"),
             ssh_extra_args=extra,
             sudo=True,
@@ -50,7 +51,7 @@ def secrets_of_demo() -> dict[str, str]:
 
 def on_host(address: str, text: str) -> str:
     """A command of the controller that runs a shell text on a host as root, by a connection of its own."""
-    options = f"-i {SSH}/id_ed25519 -o UserKnownHostsFile={SSH}/known_hosts -o BatchMode=yes -o ControlPath=none"
+    options = f"-i {SSH}/id_ed25519 -o UserKnownHostsFile={SSH}/known_hosts.d/{address} -o BatchMode=yes -o ControlPath=none"
     return f"ssh {options} ansible@{address} {quote(f'sudo bash -ec {quote(text)}')}"
 
 

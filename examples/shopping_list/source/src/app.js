@@ -1,5 +1,6 @@
 // Around every request: its id, log entry and figures, and an answer when something unexpected happens.
 import { randomBytes, timingSafeEqual } from "node:crypto";
+import etag from "@fastify/etag";
 import swagger from "@fastify/swagger";
 import Fastify from "fastify";
 import { log } from "./log.js";
@@ -65,6 +66,7 @@ export async function makeApp() {
   });
   app.setNotFoundHandler((request, reply) => reply.code(404).send({ message: "There is no such page.", request_id: request.id }));
 
+  await app.register(etag);
   await app.register(swagger, {
     openapi: { openapi: "3.0.3", info: { title: "Shopping list", description: "One list for everybody at home.", version: build.version } },
   });

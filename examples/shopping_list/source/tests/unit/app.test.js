@@ -55,6 +55,16 @@ describe("what is refused before the database is asked", () => {
   });
 });
 
+describe("what a browser has already", () => {
+  for (const url of ["/", "/assets/app.js", "/docs/system"]) {
+    it(`is not sent again: ${url}`, async () => {
+      const first = await app.inject({ url });
+      const again = await app.inject({ url, headers: { "if-none-match": first.headers.etag } });
+      assert.deepEqual([again.statusCode, again.body], [304, ""]);
+    });
+  }
+});
+
 describe("other sites' pages", () => {
   for (const [origin, allowed] of [["https://shopping.test", "https://shopping.test"], ["https://evil.test", undefined], ["null", undefined]]) {
     it(`of ${origin}`, async () => {
