@@ -51,13 +51,19 @@ def host(hosts: dict[str, Any], machine: Callable[[str], Any]) -> Any:
 
 
 @pytest.fixture(scope="session")
-def play(inventory: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Outcome]:
+def records(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the records of the runs that ``play`` makes are."""
+    return tmp_path_factory.mktemp("reports")
+
+
+@pytest.fixture(scope="session")
+def play(inventory: Path, records: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Outcome]:
     """Run a playbook of the project: play("deploy.yml", "--check", app_version="v1.1.0").
 
     ``hosts_of``: another inventory than the scenario's. ``environment``: variables for Ansible itself.
     """
 
-    latest = tmp_path_factory.mktemp("reports") / "latest"
+    latest = records / "latest"
 
     def run(
         playbook: str,
@@ -72,7 +78,7 @@ def play(inventory: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[
             project_dir=str(ROOT),
             playbook=playbook,
             inventory=str(hosts_of),
-            extravars={"run_reports": str(latest.parent), **variables},
+            extravars={"run_reports": str(records), **variables},
             cmdline=" ".join(arguments) or None,
             envvars={
                 "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
