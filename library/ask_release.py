@@ -14,6 +14,7 @@ description:
   - With O(command), starts a process of its own first, under systemd, and stops it at the end. Give it a database of its own
     (M(scratch_database)), as what the application ought to refuse may be kept.
   - Runs on a host of the application, as root.
+extends_documentation_fragment: [api_requests]
 options:
   socket:
     description: The socket on which the process listens.
@@ -47,46 +48,7 @@ options:
     type: float
     default: 30
   requests:
-    description: Requests by which the application's definition shows its operations.
-    type: list
-    elements: dict
     default: []
-    suboptions:
-      operation:
-        description: Method and path, as in the OpenAPI document.
-        type: str
-        required: true
-      path:
-        description: Values of the path.
-        type: dict
-      query:
-        description: Values of the query.
-        type: dict
-      headers:
-        description: Headers to send.
-        type: dict
-      body:
-        description: Body; what is not a string is sent as JSON.
-        type: raw
-      status:
-        description: Status of the answer.
-        type: int
-        default: 200
-      keep:
-        description: Values of later requests' paths by their names, each with the field of the answer that it stands in.
-        type: dict
-      session:
-        description: Whether it opens the session that other requests need.
-        type: bool
-        default: false
-      inside:
-        description: Whether the operation is closed to visitors.
-        type: bool
-        default: false
-  secrets:
-    description: Texts by their names, which take the place of C({name}) in bodies.
-    type: dict
-    default: {}
   pages:
     description: Paths to get.
     type: list

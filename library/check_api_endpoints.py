@@ -17,7 +17,7 @@ description:
   - Operations that are closed to visitors (O(requests[].inside=true)) are judged by O(answers), what the process answered to
     M(ask_release) on its own host.
   - Runs on the controller.
-extends_documentation_fragment: [look, site]
+extends_documentation_fragment: [look, site, api_requests]
 options:
   addresses:
     description: Where the site is asked, instead of the addresses of its name. The first that there is.
@@ -34,45 +34,7 @@ options:
     default: /openapi.json
   requests:
     description: A request for each operation that it takes. One for an operation that this version does not have is left out.
-    type: list
-    elements: dict
     required: true
-    suboptions:
-      operation:
-        description: Method and path, as in the OpenAPI document.
-        type: str
-        required: true
-      path:
-        description: Values of the path.
-        type: dict
-      query:
-        description: Values of the query.
-        type: dict
-      headers:
-        description: Headers to send.
-        type: dict
-      body:
-        description: Body; what is not a string is sent as JSON.
-        type: raw
-      status:
-        description: Status of the answer.
-        type: int
-        default: 200
-      keep:
-        description: Values of later requests' paths by their names, each with the field of the answer that it stands in.
-        type: dict
-      session:
-        description: Whether it opens the session that other requests need.
-        type: bool
-        default: false
-      inside:
-        description: Whether the operation is closed to visitors.
-        type: bool
-        default: false
-  secrets:
-    description: Texts by their names, which take the place of C({name}) in bodies.
-    type: dict
-    default: {}
   answers:
     description: What M(ask_release) returned of the operations that are closed to visitors.
     type: list

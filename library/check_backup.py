@@ -111,7 +111,6 @@ assertions:
 """
 
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -148,21 +147,22 @@ class Look:
         manifest = dumps.read_manifest(Path(self.params["manifest"]))
         file, live = dumps.look_at_file(Path(manifest["file"])), self.live()
 
-        def judged(live: dumps.Contents) -> Verdict:
+        def judged() -> Verdict:
             return dumps.judge_dump(
                 manifest,
                 file,
                 live,
+                counters=catalogue.counters(self.params["database"]),
                 run=self.params["run"],
                 database=self.params["database"],
                 run_started=moment("run_started", self.params["run_started"]),
             )
 
-        seen = judged(live)
+        seen = judged()
         if seen.status == PASSED or not manifest.get("counters"):
             return seen
         time.sleep(dumps.COUNTERS_LAG)
-        return judged(replace(live, counters=catalogue.counters(self.params["database"])))
+        return judged()
 
     def integrity(self) -> Verdict:
         self.refuse_check_mode()

@@ -11,7 +11,7 @@ short_description: Whether a release answers fast enough and rightly, without al
 description:
   - Judges what M(send_load) measured, together with what Prometheus saw meanwhile.
   - C(deploy.verification.performance) is ticked when p95 and failures of each route of the load are within O(budget) and not worse
-    than O(earlier), and the application's own counters agree.
+    than those of the release before, as O(comparison) has it, and the application's own counters agree.
   - C(deploy.go_live.monitor) is ticked when over O(load) failures, p95, restarts of O(units) and alerts stayed within bounds.
   - C(post.performance.api_response) is ticked when p95 and p99 and failures of each route of the load are within O(budget).
   - Too few requests, a sender that was late, and a monitoring that saw too little make an item unverifiable.
@@ -28,15 +28,19 @@ options:
     description: What M(send_load) returned.
     type: dict
     required: true
-  earlier:
-    description: What the same load came to with the release that served before. Empty where none did.
+  comparison:
+    description: What M(compare_releases) returned of this release and the one before. Empty where none served before.
     type: dict
     default: {}
+  schema_changed:
+    description: The release before was made for another schema, so that it may be unable to answer. The budget alone holds then.
+    type: bool
+    default: false
   budget:
     description:
-      - What a release may take. C(p95), C(p99) and C(noise) in seconds, C(error_ratio) a part of 1, C(min_requests) a number. A
-        route is worse than before where its p95 is more than C(slower) times the earlier one and more than C(noise) above it.
-        C(routes) has C(p95) and C(p99) of routes that may take longer, by their names in the load.
+      - What a release may take. C(p95) and C(p99) in seconds, C(error_ratio) a part of 1, C(min_requests) a number. C(slower) and
+        C(noise) are M(compare_releases)' own. C(routes) has C(p95) and C(p99) of routes that may take longer, by their names in
+        the load.
     type: dict
     required: true
   since:
@@ -94,7 +98,7 @@ EXAMPLES = r"""
   check_performance:
     items: [deploy.verification.performance, deploy.go_live.monitor]
     load: "{{ load.load }}"
-    budget: {p95: 0.5, p99: 1, error_ratio: 0.01, min_requests: 100, slower: 2, noise: 0.1}
+    budget: {p95: 0.5, p99: 1, error_ratio: 0.01, min_requests: 100}
     since: "2026-01-02T03:04:05+00:00"
     prometheus_user: operator
     prometheus_password: "{{ vault_dashboard_password }}"
@@ -209,7 +213,11 @@ class Look:
             raise CouldNotLook(f"Prometheus' rules cannot be read: {type(error).__name__}") from None
 
     def performance(self) -> Verdict:
-        return judge_performance(self.load, self.params["earlier"], self.seen, self.budget)
+        comparison, schema_changed = self.params["comparison"], self.params["schema_changed"]
+        try:
+            return judge_performance(self.load, comparison, self.seen, self.budget, schema_changed)
+        except (AttributeError, KeyError, TypeError, ZeroDivisionError) as error:
+            raise CouldNotLook(f"load or comparison: {type(error).__name__} {error}") from None
 
     def watch(self) -> Verdict:
         return judge_watch(self.load, self.seen, self.budget, moment("since", self.params["since"] or ""))
@@ -233,7 +241,8 @@ def main() -> None:
         argument_spec={
             "items": {"type": "list", "elements": "str", "choices": [PERFORMANCE, WATCH, RESPONSE], "required": True},
             "load": {"type": "dict", "required": True},
-            "earlier": {"type": "dict", "default": {}},
+            "comparison": {"type": "dict", "default": {}},
+            "schema_changed": {"type": "bool", "default": False},
             "budget": {"type": "dict", "required": True},
             "since": {"type": "str"},
             "prometheus_url": {"type": "str", "default": "https://127.0.0.1:9090"},

@@ -122,11 +122,11 @@ def configured(params: dict[str, Any]) -> Verdict:
     ]
     if any(one.status != PASSED for one in seen):
         return all_of(*seen)
-    local = Crowd(place(params["url"], params["local_address"]), unverified())
-    own = {}
-    if local.ask("/", [{}]) == [UNAVAILABLE] and params["bypass_token"]:
-        own = {params["bypass_header"]: params["bypass_token"]}
-    return all_of(*seen, rate_limit.judge_live([hurried(local, limit, own) for limit in limits]))
+    with Crowd(place(params["url"], params["local_address"]), unverified()) as local:
+        own = {}
+        if local.ask("/", [0.0])[0].status == UNAVAILABLE and params["bypass_token"]:
+            own = {params["bypass_header"]: params["bypass_token"]}
+        return all_of(*seen, rate_limit.judge_live([hurried(local, limit, own) for limit in limits]))
 
 
 def met(params: dict[str, Any]) -> Verdict:
@@ -136,8 +136,8 @@ def met(params: dict[str, Any]) -> Verdict:
     page = [one.answer.status for address in visitor.site.addresses for one in visitor.hurry(of_page(visitor, address), [address])]
     bursts, again = [], {}
     for address in visitor.site.addresses:
-        crowd = Crowd(place(params["url"], address), visitor.site.context)
-        bursts.append([hurried(crowd, limit, visitor.headers) for limit in limits])
+        with Crowd(place(params["url"], address), visitor.site.context) as crowd:
+            bursts.append([hurried(crowd, limit, visitor.headers) for limit in limits])
         for limit in limits:
             time.sleep(1 / limit.rate + 0.2)
             again[f"{limit.path} at {address}"] = visitor.ask(address, Request(limit.path), patient=False).status
@@ -153,7 +153,7 @@ def of_page(visitor: Visitor, address: str) -> list[Request]:
 
 def hurried(crowd: Crowd, limit: rate_limit.Limit, own: dict[str, str]) -> rate_limit.Burst:
     """A burst on one path; each request claims to come from somewhere else."""
-    return rate_limit.hurry(lambda count: crowd.ask(limit.path, [{**claims(), **own} for _ in range(count)]), limit)
+    return rate_limit.hurry(lambda due: crowd.ask(limit.path, due, lambda: {**claims(), **own}), limit)
 
 
 def main() -> None:

@@ -80,6 +80,11 @@ summary:
   description: What C(summary.json) holds.
   returned: O(state=closed)
   type: dict
+sentences:
+  description: How the run ended, for people.
+  returned: O(state=closed)
+  type: list
+  elements: str
 """
 
 import getpass
@@ -92,7 +97,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.tickbox.record import CLOSED, SUMMARY, BrokenRecord, Writer, end_of, read
-from ansible.module_utils.tickbox.summary import summarise
+from ansible.module_utils.tickbox.summary import sentences, summarise, title
 from ansible.module_utils.tickbox.waivers import BadWaiver, hold_against
 
 
@@ -162,8 +167,9 @@ def main() -> None:
         if module.params["state"] == "resumed":
             module.exit_json(changed=False, tickbox_run=resume_run(module))
         if module.check_mode:
-            module.exit_json(changed=False, summary={})
-        module.exit_json(changed=False, summary=close_run(module))
+            module.exit_json(changed=False, summary={}, sentences=[])
+        summary = close_run(module)
+        module.exit_json(changed=False, summary=summary, sentences=[title(summary), *sentences(summary)])
     except BadWaiver as reason:
         module.fail_json(msg=str(reason))
     except (OSError, BrokenRecord) as error:

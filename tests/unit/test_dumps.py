@@ -45,8 +45,14 @@ def tables(**changes: int | None) -> dict[str, int]:
     return {name: count for name, count in merged.items() if count is not None}
 
 
-def dump(manifest: dict[str, Any] | None = None, file: File | None = FILE, live: Contents = LIVE) -> Any:
-    return judge_dump(MANIFEST | (manifest or {}), file, live, run="one", database="shop", run_started=BEGAN)
+def dump(
+    manifest: dict[str, Any] | None = None,
+    file: File | None = FILE,
+    live: Contents = LIVE,
+    counters: dict[str, Any] | None = None,
+) -> Any:
+    given = MANIFEST | (manifest or {})
+    return judge_dump(given, file, live, counters=counters or {}, run="one", database="shop", run_started=BEGAN)
 
 
 @pytest.mark.parametrize("live", [{}, {"orders": 5100}, {"orders": 4800}, {"empty": 90}])
@@ -74,8 +80,8 @@ def counted(inserted: int, deleted: int = 0, reset: str = "0") -> dict[str, Any]
     ],
 )
 def test_a_table_may_have_grown_by_what_was_written_to_it_meanwhile(there: int, now: dict[str, Any], status: str) -> None:
-    live = replace(LIVE, tables=tables(users=there), counters=now or counted(40))
-    seen = dump({"counters": counted(40)} if now else None, live=live)
+    live = replace(LIVE, tables=tables(users=there))
+    seen = dump({"counters": counted(40)} if now else None, live=live, counters=now or counted(40))
     assert seen.status == status
     assert ("public.users (40 dumped" in seen.summary) == (status == "failed")
 

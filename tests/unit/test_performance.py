@@ -39,6 +39,16 @@ def load(
     return {"began": 100.0, "ended": 112.0, "rate": 10, **summarise(samples)}
 
 
+def figures(**change: Any) -> dict[str, Any]:
+    """A route of a comparison, as fast as before."""
+    good: dict[str, Any] = {"asked": 20, "pairs": 20, "over": 2, "before": 0.01, "now": 0.011, "wrong_before": {}, "wrong_now": {}}
+    return {**good, **change}
+
+
+def compared(**change: Any) -> dict[str, Any]:
+    return {"routes": {"page": figures(), "list": figures(**change)}, "unable": ""}
+
+
 def seen(**change: Any) -> Seen:
     good: dict[str, Any] = {
         "requests": 110.0,
@@ -62,7 +72,7 @@ def test_the_load_is_even_and_by_share() -> None:
 def test_a_release_within_its_budget_passes() -> None:
     for verdict in (
         judge_response(load(), BUDGET),
-        judge_performance(load(), load(), seen(), BUDGET),
+        judge_performance(load(), compared(), seen(), BUDGET),
         judge_performance(load(), {}, seen(), BUDGET),
         judge_watch(load(), seen(), BUDGET, SINCE),
     ):
@@ -100,22 +110,41 @@ def test_a_slow_or_failing_or_unmeasured_release_is_refused(measured: dict[str, 
 
 
 @pytest.mark.parametrize(
-    ("now", "before", "says"),
+    ("comparison", "schema_changed", "status", "says"),
     [
-        (load("list", 0.4), load("list", 0.1), "list: p95 400 ms, the release before took 100 ms"),
-        (load(failing="list", failures=0), load("list", 0.01), None),
-        (load("list", 0.14), load("list", 0.05), None),  # within what a busy machine adds
-        (load("list", 0.4), load("list", 0.1, failing="list", failures=60), None),  # it did not have that route
+        ({}, False, "passed", "no release before to compare with"),
+        (compared(), False, "passed", "2 routes at most 1.10 times as slow as before"),
+        (compared(over=20, now=0.024), False, "failed", "list: 2.4 times as slow as the release before (24 ms, before 10 ms; over"),
+        (compared(over=11, now=0.015), False, "failed", "over 1.4 times in 11 of 20 pairs"),
+        (compared(over=10, now=0.015), False, "passed", ""),
+        (compared(over=20, now=0.024), True, "failed", "list: 2.4 times as slow"),
+        (
+            compared(pairs=19, wrong_now={"status 500": 1}),
+            False,
+            "failed",
+            "1 of 20 wrong (status 500: 1), of the release before 0",
+        ),
+        (compared(pairs=19, wrong_now={"status 500": 1}, wrong_before={"status 500": 1}), False, "passed", ""),
+        (compared(pairs=0, wrong_before={"status 404": 20}), False, "passed", "list not, as the release before does not answer so"),
+        (compared(pairs=0, wrong_now={"no answer": 20}), True, "failed", "list: 20 of 20 wrong"),
+        ({"routes": {}, "unable": "it is not well"}, False, "unverifiable", "could not be asked: it is not well"),
+        ({"routes": {}, "unable": "it is not well"}, True, "passed", "which had another schema: it is not well"),
+        ({"routes": {"list": figures(pairs=0, wrong_before={"x": 20})}}, False, "unverifiable", "it answered nothing of the load"),
+        ({"routes": {"list": figures(pairs=0, wrong_before={"x": 20})}}, True, "passed", "it answers none of the routes"),
+        ({"routes": {"list": figures(pairs=0, wrong_now={"x": 20})}}, False, "failed", "list: 20 of 20 wrong"),
     ],
 )
-def test_a_release_slower_than_the_one_before_is_refused(now: dict[str, Any], before: dict[str, Any], says: str | None) -> None:
-    verdict = judge_performance(now, before, seen(), BUDGET)
-    assert verdict.status == ("failed" if says else "passed"), verdict.summary
-    assert (says or "") in verdict.summary
+def test_a_release_slower_than_the_one_before_is_refused(
+    comparison: dict[str, Any], schema_changed: bool, status: str, says: str
+) -> None:
+    verdict = judge_performance(load(), comparison, seen(), BUDGET, schema_changed)
+    assert verdict.status == status, verdict.summary
+    assert says in verdict.summary
 
 
-def test_a_release_before_that_was_not_measured_is_no_comparison() -> None:
-    assert judge_performance(load(), {"requests": 0, "p95": None}, seen(), BUDGET).status == "unverifiable"
+def test_what_is_slower_is_said_of_a_load_that_says_nothing() -> None:
+    verdict = judge_performance({}, compared(over=20, now=0.024), seen(), BUDGET)
+    assert (verdict.status, "2.4 times" in verdict.summary, "0 requests" in verdict.summary) == ("failed", True, True)
 
 
 @pytest.mark.parametrize(
@@ -248,6 +277,7 @@ ALERT = {"labels": {"alertname": "TargetDown"}, "state": "firing", "activeAt": "
         ({}, {"prometheus_url": "nowhere"}, ["unverifiable", "unverifiable"], "no address"),
         ({}, {"budget": {"p95": 1}}, ["unverifiable", "unverifiable"], "budget"),
         ({}, {"load": {"requests": 200}}, ["unverifiable", "unverifiable"], "when it began"),
+        ({}, {"comparison": {"routes": {"list": {}}}}, ["unverifiable", "passed"], ""),
     ],
 )
 def test_the_module_asks_prometheus(

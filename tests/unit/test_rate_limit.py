@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from ansible.module_utils.tickbox import rate_limit
 from ansible.module_utils.tickbox.assertion import CouldNotLook
+from ansible.module_utils.tickbox.crowd import Asked
 from ansible.module_utils.tickbox.nginx import read_configuration, split_files
 from ansible.module_utils.tickbox.nginx_host import read_loaded
 from hypothesis import given, settings
@@ -291,11 +292,26 @@ def test_what_cannot_be_met_is_unverifiable(run_module: Run, arguments: dict[str
     assert (seen["status"], says in seen["summary"]) == ("unverifiable", True), seen["summary"]
 
 
-def test_a_machine_too_slow_for_the_limit_is_unverifiable(monkeypatch: pytest.MonkeyPatch) -> None:
-    def slow(count: int) -> list[int]:
-        time.sleep(0.2)
-        return [200] * count
+def test_a_machine_too_slow_for_the_limit_is_unverifiable() -> None:
+    with pytest.raises(CouldNotLook, match="213 requests in 1 s are too few to meet a limit"):
+        rate_limit.hurry(lambda due: [Asked(200, 5.0, 6.0) for _ in due], rate_limit.Limit("/", 1000, 60))
 
-    monkeypatch.setattr(rate_limit, "LONGEST", 0.1)
-    with pytest.raises(CouldNotLook, match="too few to meet a limit"):
-        rate_limit.hurry(slow, rate_limit.Limit("/", 1000, 60))
+
+class Slow:
+    """A limit in front of an application that answers one request after another, 20 in a second."""
+
+    def __init__(self, bucket: Bucket) -> None:
+        self.bucket, self.application = bucket, threading.Lock()
+
+    def __call__(self, method: str, path: str, headers: Mapping[str, str]) -> Reply:
+        answer = self.bucket(method, path, headers)
+        if answer[0] != 429:
+            with self.application:
+                time.sleep(0.05)
+        return answer
+
+
+@pytest.mark.parametrize(("bucket", "status"), [(Bucket(50, 20), "passed"), (Bucket(50, 60), "failed"), (Bucket(99, 20), "failed")])
+def test_an_application_slower_than_its_limit_is_met_all_the_same(run_module: Run, bucket: Bucket, status: str) -> None:
+    seen = met(run_module, Slow(bucket), limits=[{"path": "/", "rate": "50r/s", "burst": 20}])
+    assert seen["status"] == status, seen["summary"]

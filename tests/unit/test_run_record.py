@@ -61,8 +61,11 @@ def documents(run_module: Any, run: dict[str, Any]) -> Path:
 
 def close(run_module: Any, run: dict[str, Any]) -> dict[str, Any]:
     closing = {"outcome": "deployed", "to_release": "v2", "window_seconds": 4.2}
-    run_module("run_record", state="closed", directory=run["directory"], checklist=CHECKLIST, facts=closing)
+    closed = run_module("run_record", state="closed", directory=run["directory"], checklist=CHECKLIST, facts=closing)
     summary: dict[str, Any] = json.loads((Path(run["directory"]) / "summary.json").read_text())
+    assert closed["summary"] == summary
+    assert closed["sentences"][0].startswith("deploy of shop: deployed")
+    assert "4.2 s of it in the maintenance window" in closed["sentences"][2]
     return summary
 
 

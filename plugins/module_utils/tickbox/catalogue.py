@@ -61,7 +61,7 @@ def contents(database: str, head_query: str | None) -> Contents:
             cursor.execute("RESET search_path")
             with suppress(errors.UndefinedTable):  # nothing was migrated yet
                 head = sorted(str(row[0]) for row in rows(cursor, head_query))
-        return Contents(tables, provided, head, definitions, read_counters(cursor))
+        return Contents(tables, provided, head, definitions)
 
 
 def counters(database: str) -> Mapping[str, Any]:

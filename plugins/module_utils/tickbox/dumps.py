@@ -11,7 +11,7 @@ import re
 import subprocess
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -50,14 +50,13 @@ class File:
 class Contents:
     """What a database holds: rows of each table, migrations, and the definitions of everything else.
 
-    ``provided``: tables whose rows come with an extension, and not with a dump. ``counters``: as ``writes.read`` returns them.
+    ``provided``: tables whose rows come with an extension, and not with a dump.
     """
 
     tables: Mapping[str, int]
     provided: frozenset[str]
     head: list[str]
     definitions: Mapping[tuple[str, str], str]
-    counters: Mapping[str, Any] = field(default_factory=dict)
 
 
 def read_manifest(path: Path) -> dict[str, Any]:
@@ -95,9 +94,19 @@ def damage(manifest: Mapping[str, Any], file: Path) -> str:
 
 
 def judge_dump(
-    manifest: Mapping[str, Any], file: File | None, live: Contents, *, run: str, database: str, run_started: datetime
+    manifest: Mapping[str, Any],
+    file: File | None,
+    live: Contents,
+    *,
+    counters: Mapping[str, Any],
+    run: str,
+    database: str,
+    run_started: datetime,
 ) -> Verdict:
-    """deploy.backup.database: made by this run, the file as recorded, its rows in keeping with the live ones."""
+    """deploy.backup.database: made by this run, the file as recorded, its rows in keeping with the live ones.
+
+    counters: of the live database, as ``writes.read`` returns them.
+    """
     started = datetime.fromtimestamp(manifest["started"], UTC)
     problems = []
     if manifest["run_id"] != run:
@@ -112,7 +121,7 @@ def judge_dump(
         problems += _file_problems(manifest, file, started)
         filled = {table for table, count in manifest["tables"].items() if count} - live.provided
         problems += _listing_problems(file.listing, database, filled, started)
-    problems += _table_problems(manifest["tables"], live.tables, drift(manifest, live.tables, live.counters))
+    problems += _table_problems(manifest["tables"], live.tables, drift(manifest, live.tables, counters))
     total = sum(manifest["tables"].values())
     return verdict(
         problems,

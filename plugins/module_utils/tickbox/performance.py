@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from .assertion import UNVERIFIABLE, Verdict, all_of, listed, verdict
+from .side_by_side import LEAST, is_slower
 
 # Part of the requests that may be missing, or may have been sent too late, before a load was not the load it was meant to be.
 SLACK = 0.1
@@ -21,17 +22,16 @@ LATE = 0.25  # seconds: beyond that it was the sender that was slow
 class Budget:
     """What a release may take. Times in seconds, ratios as parts of 1.
 
-    slower, noise: a release is slower than the one before where a percentile is more than ``slower`` times the earlier one
-    and more than ``noise`` above it. min_requests: fewer say nothing; of each route a twentieth of it, and at least 5.
-    routes: p95 and p99 of those that may take longer than the others.
+    slower, noise: what a route may take in comparison with the release before, as ``Threshold`` has it. min_requests: fewer say
+    nothing; of each route a twentieth of it, and at least 5. routes: p95 and p99 of those that may take longer than the others.
     """
 
     p95: float
     p99: float
     error_ratio: float
     min_requests: int
-    slower: float = 2.0
-    noise: float = 0.1
+    slower: float = 1.4
+    noise: float = 0.001
     routes: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     @property
@@ -71,26 +71,31 @@ def judge_response(load: Mapping[str, Any], budget: Budget) -> Verdict:
     )
 
 
-def judge_performance(load: Mapping[str, Any], earlier: Mapping[str, Any], seen: Seen, budget: Budget) -> Verdict:
-    """deploy.verification.performance: p95 and errors within the budget and not worse than before, from outside and inside.
+def judge_performance(
+    load: Mapping[str, Any], comparison: Mapping[str, Any], seen: Seen, budget: Budget, schema_changed: bool = False
+) -> Verdict:
+    """deploy.verification.performance: p95 and errors within the budget, from outside and inside, and no route slower than before.
 
-    earlier: the same load against the release that served before; empty where none did.
+    comparison: this release side by side with the one that served before; empty where none did. schema_changed: that one was made
+    for another schema, so that it may be unable to answer.
     """
     blind = [*_too_little(load, budget), *_unseen(load, seen)]
-    if earlier and not earlier.get("requests"):
-        blind.append("the release before was not measured")
-    if blind:
-        return Verdict(UNVERIFIABLE, "; ".join(blind), observed=_observed(load))
-    problems = [*_over_budget(load, budget), *_inside_over_budget(seen, budget), *_worse(load, earlier, budget)]
-    before = f"before {_ms(earlier['p95'])}" if earlier else "no release before to compare with"
-    return verdict(
+    compared, problems = _compared(comparison, budget, schema_changed)
+    looked = Verdict(UNVERIFIABLE, "; ".join(blind), observed=_observed(load)) if blind else None
+    if comparison and not compared:
+        why = comparison.get("unable") or "it answered nothing of the load rightly"
+        looked = looked or Verdict(UNVERIFIABLE, f"the release before could not be asked: {why}", observed=_observed(load))
+    if not blind:
+        problems = [*_over_budget(load, budget), *_inside_over_budget(seen, budget), *problems]
+    judged = verdict(
         problems,
-        f"{load['requests']} requests: p95 {_ms(load['p95'])} ({before}), {load['failures']} failed; "
-        f"the application's own p95 {_ms(seen.p95)} of {seen.requests:.0f} requests",
-        expected={"p95": budget.p95, "error_ratio": budget.error_ratio, "earlier_p95": earlier.get("p95")},
+        f"{load.get('requests')} requests: p95 {_ms(load.get('p95'))}, {load.get('failures')} failed; the application's own p95 "
+        f"{_ms(seen.p95)} of {seen.requests:.0f} requests; {compared}",
+        expected={"p95": budget.p95, "error_ratio": budget.error_ratio, "slower": budget.slower},
         observed=_observed(load),
-        evidence={"load": load, "earlier": earlier},
+        evidence={"load": load, "comparison": comparison},
     )
+    return all_of(looked, judged) if looked and problems else looked or judged
 
 
 def judge_watch(load: Mapping[str, Any], seen: Seen, budget: Budget, since: datetime) -> Verdict:
@@ -171,26 +176,31 @@ def _inside_over_budget(seen: Seen, budget: Budget) -> list[str]:
     return problems
 
 
-def _worse(load: Mapping[str, Any], earlier: Mapping[str, Any], budget: Budget) -> list[str]:
-    """Which routes have become slower than they were, and whether more fails."""
-    if not earlier:
-        return []
-    problems = []
-    # A route that the release before did not have, or did not answer, is new; all of them together can then not be compared.
-    routes = {name: own for name, own in (earlier.get("routes") or {}).items() if own["failures"] < own["requests"]}
-    whole = {"all routes": (load, earlier)} if set(load["routes"]) == set(routes) else {}
-    for name, (own, before) in {
-        **whole,
-        **{name: (own, routes[name]) for name, own in load["routes"].items() if name in routes},
-    }.items():
-        limit = max(before["p95"] * budget.slower, before["p95"] + budget.noise)
-        if own["p95"] > limit:
-            problems.append(f"{name}: p95 {_ms(own['p95'])}, the release before took {_ms(before['p95'])}")
-        if own["failures"] / own["requests"] > before["failures"] / before["requests"] + budget.error_ratio:
-            problems.append(
-                f"{name}: {own['failures']} of {own['requests']} failed, before {before['failures']} of {before['requests']}"
-            )
-    return _short(problems)
+def _compared(comparison: Mapping[str, Any], budget: Budget, schema_changed: bool) -> tuple[str, list[str]]:
+    """What the comparison says where it finds nothing, and what it finds. The first is empty where it may not be missing and is."""
+    if not comparison:
+        return "no release before to compare with", []
+    routes: Mapping[str, Mapping[str, Any]] = comparison["routes"]
+    problems, ratios, unanswered = [], [], []
+    for name, own in routes.items():
+        wrong_before, wrong_now = (sum(own[side].values()) for side in ("wrong_before", "wrong_now"))
+        if wrong_now > wrong_before + budget.error_ratio * own["asked"]:
+            reasons = listed(f"{reason}: {count}" for reason, count in own["wrong_now"].items())
+            problems.append(f"{name}: {wrong_now} of {own['asked']} wrong ({reasons}), of the release before {wrong_before}")
+        elif own["pairs"] < LEAST:
+            unanswered.append(name)  # it is new, or the earlier code cannot use the schema
+        else:
+            ratios.append(own["now"] / own["before"])
+            if is_slower(own):
+                problems.append(
+                    f"{name}: {ratios[-1]:.1f} times as slow as the release before ({_ms(own['now'])}, before "
+                    f"{_ms(own['before'])}; over {budget.slower:g} times in {own['over']} of {own['pairs']} pairs)"
+                )
+    without = f" ({listed(unanswered)} not, as the release before does not answer so)" if unanswered else ""
+    if ratios:
+        return f"{len(ratios)} routes at most {max(ratios):.2f} times as slow as before{without}", _short(problems)
+    reason = comparison.get("unable") or "it answers none of the routes"
+    return f"not compared with the release before, which had another schema: {reason}" if schema_changed else "", _short(problems)
 
 
 def _short(problems: list[str], most: int = 3) -> list[str]:

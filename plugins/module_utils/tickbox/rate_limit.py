@@ -6,14 +6,14 @@ from __future__ import annotations
 
 import ipaddress
 import re
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .answers import TOO_MANY
 from .assertion import CouldNotLook, Verdict, listed, verdict
+from .crowd import Asked
 from .nginx import Directive
 
 # An address that the kernel saw. Together with anything else a key has as many values as the client likes.
@@ -23,9 +23,8 @@ ENTERS = (*PASSES, "try_files", "rewrite", "error_page", "auth_request", "mirror
 INSIDE = ("if", "limit_except")  # blocks that inherit the limits of their location
 RATE = re.compile(r"(\d+)r/([sm])")
 SLACK = 2  # requests: the time between a request's arrival and its answer
-BATCH = 64  # requests at once
-LONGEST = 10.0  # seconds for one burst
-LATER = 1.0  # seconds from the beginning of a burst to its last part
+MORE = 16  # requests beyond what would pass
+LATER = 1.0  # seconds from the beginning of a burst to its last part, at most
 # Headers in which proxies name a client, and in which clients can claim to be somebody else.
 CLAIMS = ("X-Forwarded-For", "X-Real-IP", "Forwarded", "X-Client-IP", "True-Client-IP", "CF-Connecting-IP", "X-Cluster-Client-IP")
 
@@ -45,16 +44,34 @@ class Limit:
 
 @dataclass(frozen=True)
 class Burst:
-    """Many requests for one path at once. ``statuses``: how often each came; ``seconds``: how long it all took."""
+    """Many requests for one path.
+
+    statuses: how often each came. began, ended: when the first and the last came to the site. at_once: the beginning alone.
+    """
 
     limit: Limit
     statuses: Mapping[int, int]
-    seconds: float
+    began: float
+    ended: float
+    at_once: Burst | None = None
 
     @property
     def passed(self) -> int:
         """How many got past the limit."""
         return sum(count for status, count in self.statuses.items() if status != TOO_MANY)
+
+    @property
+    def seconds(self) -> float:
+        return self.ended - self.began
+
+    @property
+    def most(self) -> float:
+        """How many may pass in that time, whatever came before: what is in the bucket, and what runs into it."""
+        return self.limit.burst + 1 + self.limit.rate * self.seconds + SLACK
+
+    @property
+    def beyond(self) -> bool:
+        return self.passed > self.most
 
 
 @dataclass(frozen=True)
@@ -195,29 +212,25 @@ def judge_bursts(at: Sequence[Sequence[Burst]], normal: Sequence[int], page: Seq
     )
 
 
-def hurry(send: Callable[[int], Sequence[int]], limit: Limit) -> Burst:
-    """Send batches, each at once, until the limit has refused some and was well passed. ``send(count)`` returns the statuses."""
-    statuses: Counter[int] = Counter()
-    began = time.monotonic()
-    seconds = 0.0
-    while seconds < LONGEST:
-        statuses.update(send(BATCH))
-        seconds = time.monotonic() - began
-        # Twice the burst, so that a limit for each of two processes shows.
-        if TOO_MANY in statuses and statuses.total() > 2 * limit.burst + limit.rate * seconds + BATCH:
-            break
-        if TOO_MANY not in statuses and statuses.total() > 4 * limit.burst + 2 * limit.rate * seconds + BATCH:
-            break
-    if TOO_MANY in statuses:
-        # A rate that is too high shows after a while alone.
-        time.sleep(max(0.0, began + LATER - time.monotonic()))
-        statuses.update(send(BATCH + int(2 * LATER * limit.rate)))
-        seconds = time.monotonic() - began
-    if TOO_MANY not in statuses and statuses.total() <= limit.burst + 1 + limit.rate * seconds + SLACK:
+def hurry(send: Callable[[Sequence[float]], Sequence[Asked]], limit: Limit) -> Burst:
+    """Send many requests at once, and many again a little later. ``send(due)`` sends one after each of so many seconds."""
+    # Twice what may pass, so that a limit for each of two processes shows, and twice the rate before the burst may pass anew.
+    later = min(LATER, (limit.burst + 1) / limit.rate / 2)
+    first, second = 2 * limit.burst + MORE, int(2 * limit.rate * later) + MORE
+    answers = send([0.0] * first + [later] * second)
+    refused = [asked for asked in answers if asked.status == TOO_MANY]
+    # The site saw a request no longer after it was sent than it took to refuse any. What passes waits for the application, which
+    # says nothing of when it came in; it counts where nothing was refused.
+    delay = max((asked.answered - asked.sent for asked in refused or answers), default=0.0)
+    burst, at_once = (
+        Burst(limit, Counter(asked.status for asked in some), some[0].sent, max(asked.sent for asked in some) + delay)
+        for some in (sorted(answers, key=lambda asked: asked.sent), sorted(answers[:first], key=lambda asked: asked.sent))
+    )
+    if not refused and not burst.beyond:
         raise CouldNotLook(
-            f"{limit.path}: {statuses.total()} requests in {seconds:.0f} s are too few to meet a limit of {limit.rate:g} a second"
+            f"{limit.path}: {burst.passed} requests in {burst.seconds:.0f} s are too few to meet a limit of {limit.rate:g} a second"
         )
-    return Burst(limit, statuses, seconds)
+    return replace(burst, at_once=at_once)
 
 
 def judge_live(bursts: Sequence[Burst]) -> Verdict:
@@ -234,17 +247,17 @@ def judge_live(bursts: Sequence[Burst]) -> Verdict:
 
 def burst_problems(burst: Burst) -> list[str]:
     """Name why a burst was not cut off as its limit says; empty where it was."""
-    limit = burst.limit
-    most = limit.burst + 1 + limit.rate * burst.seconds + SLACK
-    sent = sum(burst.statuses.values())
+    path, sent = burst.limit.path, sum(burst.statuses.values())
     problems = []
     if 0 in burst.statuses:
-        problems.append(f"{limit.path}: {burst.statuses[0]} of {sent} requests had no answer")
+        problems.append(f"{path}: {burst.statuses[0]} of {sent} requests had no answer")
     if TOO_MANY not in burst.statuses:
-        problems.append(f"{limit.path}: none of {sent} requests in {burst.seconds:.1f} s was refused")
-    elif burst.passed > most:
+        return [*problems, f"{path}: none of {sent} requests in {burst.seconds:.1f} s was refused"]
+    worst = burst.at_once if burst.at_once and burst.at_once.beyond else burst
+    if worst.beyond:
+        sent = sum(worst.statuses.values())
         problems.append(
-            f"{limit.path}: {burst.passed} of {sent} requests in {burst.seconds:.1f} s passed, at most {most:.0f} should"
+            f"{path}: {worst.passed} of {sent} requests in {worst.seconds:.1f} s passed, at most {worst.most:.0f} should"
         )
     return problems
 
@@ -255,7 +268,8 @@ def zone_problems(bursts: Sequence[Burst]) -> list[str]:
     for zone in dict.fromkeys(burst.limit.zone for burst in bursts if burst.limit.zone):
         own = [burst for burst in bursts if burst.limit.zone == zone]
         passed = sum(burst.passed for burst in own)
-        most = sum(burst.limit.rate * burst.seconds + SLACK for burst in own) + max(burst.limit.burst for burst in own) + 1
+        seconds = max(burst.ended for burst in own) - min(burst.began for burst in own)
+        most = max(burst.limit.burst + 1 + burst.limit.rate * seconds for burst in own) + SLACK * len(own)
         if len(own) > 1 and passed > most:
             paths = listed(burst.limit.path for burst in own)
             problems.append(f"{paths}: {passed} requests passed, at most {most:.0f} together should")

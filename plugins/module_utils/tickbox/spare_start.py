@@ -9,14 +9,16 @@ import secrets
 import shlex
 import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
+from typing import Any
 
 from .answers import NO_ANSWER, Answer, ask_unix
 from .assertion import CouldNotLook
+from .trial import LONGEST_LIFE, environment_file
 
 PAUSE = 0.05  # seconds between two questions
 # What a unit says about itself beside its process: the trial is not restarted, and its words are not the application's.
@@ -62,8 +64,11 @@ def read_service(text: str, instance: str) -> tuple[list[str], list[str]]:
 
 
 @contextmanager
-def spare(unit_file: Path, instance: str, socket: Path) -> Iterator[tuple[str, Path]]:
-    """Start what ``unit_file`` starts with another socket in the place of ``socket``, and end it; its unit and that socket."""
+def spare(unit_file: Path, instance: str, socket: Path, environment: Mapping[str, Any] | None = None) -> Iterator[tuple[str, Path]]:
+    """Start what ``unit_file`` starts with another socket in the place of ``socket``, and end it; its unit and that socket.
+
+    environment: settings in the place of its own.
+    """
     words, settings = read_service(unit_file.read_text(errors="surrogateescape"), instance)
     mark = secrets.token_hex(4)
     other = socket.with_name(f"trial-{mark}.sock")
@@ -71,14 +76,18 @@ def spare(unit_file: Path, instance: str, socket: Path) -> Iterator[tuple[str, P
     moved = [word.replace(str(socket), str(other)) for word in words]
     if moved == words:
         raise CouldNotLook(f"the command of {unit_file.name} does not name {socket}, so that it cannot be given another")
-    properties = [f"--property={setting}" for setting in settings]
+    own = Path(f"/run/{unit}.env")
+    limits = ["TimeoutStopSec=10", f"RuntimeMaxSec={LONGEST_LIFE}", f"EnvironmentFile={own}"]
+    properties = [f"--property={setting}" for setting in (*settings, *limits)]
     try:
-        _systemd("systemd-run", f"--unit={unit}", "--collect", "--quiet", *properties, "--property=TimeoutStopSec=10", "--", *moved)
+        own.touch(mode=0o600)
+        own.write_text(environment_file(environment or {}))
+        _systemd("systemd-run", f"--unit={unit}", "--collect", "--quiet", *properties, "--", *moved)
         yield unit, other
     finally:
         subprocess.run(["systemctl", "stop", unit], capture_output=True, timeout=60, check=False)
-        with suppress(FileNotFoundError):
-            other.unlink()
+        for file in (own, other):
+            file.unlink(missing_ok=True)
 
 
 def wait_until_well(socket: Path, health_path: str, timeout: float) -> Answer:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from ansible.module_utils.tickbox.assertion import HOLDS_NOTHING, TICKED, failure
 from ansible.module_utils.tickbox.record import SEVERITY, seconds
+from ansible.module_utils.tickbox.summary import sentences, title
 from ansible.module_utils.tickbox.terminal import Line, Page, entry, host_names, tail, together, wrapped
 
 MARKS = {
@@ -177,23 +178,14 @@ def ending(summary: Mapping[str, Any], texts: Mapping[str, str], report: str, pa
             mark, tone = MARKS[item["status"]]
             lines += [Line(one, tone) for one in entry(f"{mark} {item['id']}  {texts.get(item['id'], '')}", 0, page)]
             lines += [Line(one) for one in wrapped(f"{host_names(item['hosts'])}: {item['summary']}", page)]
-    counts = {status: summary["counts"].get(status, 0) for status in SEVERITY}
-    told = [
-        f"{counts['passed'] + counts['attested']} ticked ({counts['attested']} of them attested), {counts['waived']} waived, "
-        f"{counts['not_applicable']} not applicable, {counts['failed'] + counts['unverifiable']} not ticked, "
-        f"{counts['pending']} signatures pending",
-        f"{summary['seconds']} s in all, {summary['window_seconds']} s of it in the maintenance window",
-    ]
-    told += [f"Kept: {', '.join(summary['kept'])}"] if summary.get("kept") else []
-    told += [f"Report: {report}"] if report else []
+    told = sentences(summary) + ([f"Report: {report}"] if report else [])
     return lines + [Line(one) for text in told for one in wrapped(text, page, indent=2)]
 
 
 def end_title(summary: Mapping[str, Any]) -> Line:
     taken_back = summary["kind"] == "deploy" and summary["outcome"] == "rolled_back"
     tone = "error" if summary["outcome"] == "failed" or taken_back else "ok"
-    added = ", amended" if "amended" in summary else ""
-    return Line(f"{summary['kind']} of {summary['app']}: {summary['outcome']}{added}", tone)
+    return Line(title(summary), tone)
 
 
 def recap(by_host: Mapping[str, Mapping[str, int]], page: Page) -> list[Line]:

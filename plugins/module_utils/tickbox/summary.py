@@ -54,6 +54,24 @@ def failures(events: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return [{key: event[key] for key in keys} for event in events if event["event"] in ("failure", "unreachable")]
 
 
+def title(summary: Mapping[str, Any]) -> str:
+    """How a run ended, in a few words."""
+    added = ", amended" if "amended" in summary else ""
+    return f"{summary.get('kind', 'run')} of {summary.get('app', 'an application')}: {summary['outcome']}{added}"
+
+
+def sentences(summary: Mapping[str, Any]) -> list[str]:
+    """What is said of a run that has ended, beside its title."""
+    counts = Counter(summary["counts"])
+    told = [
+        f"{counts['passed'] + counts['attested']} ticked ({counts['attested']} of them attested), {counts['waived']} waived, "
+        f"{counts['not_applicable']} not applicable, {counts['failed'] + counts['unverifiable']} not ticked, "
+        f"{counts['pending']} signatures pending",
+        f"{summary['seconds']} s in all, {summary.get('window_seconds', 0)} s of it in the maintenance window",
+    ]
+    return told + ([f"Kept: {', '.join(summary['kept'])}"] if summary.get("kept") else [])
+
+
 def verified(directory: Path, checklist: Sequence[Mapping[str, Any]]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """The summary and the events of a record, once it is known that nobody changed either. Raises BrokenRecord.
 

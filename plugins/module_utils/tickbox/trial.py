@@ -97,7 +97,7 @@ def running(process: Process, health_path: str, seconds: float) -> Iterator[None
     subprocess.run(stop, capture_output=True, check=False)
     own.touch(mode=0o600)
     try:
-        own.write_text("".join(f"{name}={_quoted(value)}\n" for name, value in process.environment.items()))
+        own.write_text(environment_file(process.environment))
         properties = {
             "User": process.user,
             "Group": process.user,
@@ -132,6 +132,11 @@ def _wait(process: Process, health_path: str, seconds: float) -> None:
             how = answer.outcome if active else "it has ended"
             raise TrialError(f"{process.unit} is not well after {seconds:.0f} s: {how}; see journalctl -u {process.unit}")
         time.sleep(SHORT_PAUSE)
+
+
+def environment_file(settings: Mapping[str, Any]) -> str:
+    """Settings as a file that systemd reads."""
+    return "".join(f"{name}={_quoted(value)}\n" for name, value in settings.items())
 
 
 def _quoted(value: object) -> str:
