@@ -36,7 +36,7 @@ lint: venv ## ansible-lint, yamllint, ruff, mypy
 	ansible-lint
 
 unit: venv ## tests of the modules
-	pytest --quiet --numprocesses 2 --dist loadfile tests/unit
+	pytest --quiet --numprocesses 2 --dist loadfile --durations 20 tests/unit
 
 contract: venv ## tests of what holds the parts together
 	pytest --quiet tests/contract

@@ -23,7 +23,7 @@ from witness import ADDRESSES, MAINTENANCE_PAGE, People, Witness
 START = "v1.0.0"
 LOCK = "/var/lib/tickbox/examples/lock.json"
 TABLE = ROOT / "reports/failures.md"
-TURNS = 3  # days after which each daily case had its turn
+TURNS = 5  # days after which each daily case had its turn
 
 
 @dataclass(frozen=True)
