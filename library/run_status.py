@@ -33,6 +33,10 @@ options:
     type: list
     elements: dict
     default: []
+  inventory_option:
+    description: What the commands that are told to type need behind the playbook, as C( -i inventory/production).
+    type: str
+    default: ""
 attributes:
   check_mode:
     support: full
@@ -111,6 +115,7 @@ def main() -> None:
             "recovery": {"type": "dict", "default": {}},
             "reports": {"type": "path", "required": True},
             "waivers": {"type": "list", "elements": "dict", "default": []},
+            "inventory_option": {"type": "str", "default": ""},
         },
         supports_check_mode=True,
     )
@@ -126,11 +131,12 @@ def main() -> None:
             read_waivers(given["waivers"]),
             signatures(given),
             datetime.now(UTC),
+            given["inventory_option"],
         )
     except BadWaiver as reason:
         module.fail_json(msg=str(reason))
     status = {"application": given["application"], "environment": given["environment"], **seen}
-    module.exit_json(changed=False, lines=overview_lines(seen), status=status)
+    module.exit_json(changed=False, lines=overview_lines(seen, given["inventory_option"]), status=status)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import io
 import sys
+import traceback
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
@@ -61,8 +62,13 @@ class ActionModule(ActionBase):  # type: ignore[misc]
     def _call(self, arguments: dict[str, Any], task_vars: dict[str, Any] | None) -> dict[str, Any]:
         self._update_module_args(NAME, arguments, task_vars)
         output = io.StringIO()
-        with patch_module_args(arguments), contextlib.redirect_stdout(output), contextlib.suppress(SystemExit):
-            MODULE.main()
+        try:
+            with patch_module_args(arguments), contextlib.redirect_stdout(output), contextlib.suppress(SystemExit):
+                MODULE.main()
+        except Exception as error:  # it would end a process of its own
+            where = traceback.extract_tb(error.__traceback__)[-1]
+            told = f"it crashed: {type(error).__name__} {error} ({Path(where.filename).name}, line {where.lineno})"
+            return {"failed": True, "msg": told}
         parsed: dict[str, Any] = self._parse_returned_data({"stdout": output.getvalue()}, "legacy")
         return parsed
 

@@ -170,7 +170,7 @@ def test_nothing_is_live() -> None:
 
 def test_who_has_not_signed() -> None:
     given = {"qa_lead": Verdict("attested", "signed"), "security_officer": Verdict("failed", "no valid signature")}
-    assert "not signed by security_officer: playbooks/signoff.yml -e signoff_run=run1" in words(signatures=given)
+    assert "not signed by security_officer: ansible-playbook playbooks/signoff.yml -e signoff_run=run1" in words(signatures=given)
     assert seen(signatures=given)["signatures"]["roles"]["qa_lead"] == {"status": "attested", "summary": "signed"}
     assert "not signed" not in words(signatures={"qa_lead": given["qa_lead"]})
     assert "is not on this controller" in words(signatures=None)
@@ -200,7 +200,8 @@ def test_an_open_incident() -> None:
         "fix": None,
     }
     text = words(incidents=[incident])
-    assert "open incident of 2026-06-01T00:00:00+00:00, major: no fix yet: playbooks/incident.yml -e incident_run=run7" in text
+    assert "open incident of 2026-06-01T00:00:00+00:00, major: no fix yet: ansible-playbook playbooks/incident.yml" in text
+    assert "playbooks/incident.yml -e incident_run=run7" in text
 
 
 def test_the_lock_names_the_run_that_is_alive() -> None:

@@ -51,3 +51,20 @@ def test_check_mode_is_passed_on() -> None:
     code, output = run("run_gate", "--check", directory="/none", checklist=[item], phases=["post"])
     assert code == 0
     assert '"changed": false' in output
+
+
+@pytest.mark.parametrize("how", ["in_process", "own_process"])
+def test_a_look_that_crashes_says_what_it_was(how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "plugins/action").mkdir(parents=True)
+    (tmp_path / "plugins/module_utils").symlink_to(ROOT / "plugins/module_utils")
+    (tmp_path / "plugins/action/check_crash.py").symlink_to(ROOT / f"plugins/action/{how}.py")
+    (tmp_path / "library").mkdir()
+    program = "from ansible.module_utils import basic\ndef main():\n    {}['a key']\nif __name__ == '__main__':\n    main()\n"
+    (tmp_path / "library/check_crash.py").write_text(program)
+    monkeypatch.setenv("ANSIBLE_LIBRARY", str(tmp_path / "library"))
+    monkeypatch.setenv("ANSIBLE_ACTION_PLUGINS", str(tmp_path / "plugins/action"))
+    checklist = [{"id": "post.x.y", "phase": "post.x", "text": "Y", "module": "check_crash"}]
+    code, output = run("check_crash", "--extra-vars", json.dumps({"tickbox_checklist": checklist}), report_only=True)
+    assert code != 0
+    of_type = "KeyError 'a key' (check_crash.py, line 3)" if how == "in_process" else "'a key'"
+    assert f"the look ended without a result: it crashed: {of_type}" in output

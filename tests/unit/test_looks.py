@@ -64,4 +64,12 @@ def test_a_look_that_breaks_off_has_not_seen_its_statements(action: str, argumen
     assert seen["failed"]
     assert [(one["item"], one["status"]) for one in seen["assertions"]] == [(item, "unverifiable") for item in items]
     assert all(one["summary"] == "the look ended without a result: it crashed" for one in seen["assertions"])
+    crashed = {"failed": True, "exception": SimpleNamespace(event=SimpleNamespace(msg="division by zero"))}
+    for result, says in (
+        (crashed, "it crashed: division by zero"),
+        ({"failed": True, "exception": "Traceback:\n  line 7\nKeyError: 'x'\n"}, "it crashed: KeyError: 'x'"),
+        ({"failed": True}, "nobody knows why: it left neither a message nor an exception"),
+    ):
+        told = [one["summary"] for one in result_for(result, task, templar, variables)["assertions"]]
+        assert told == [f"the look ended without a result: {says}"] * len(items)
     assert "assertions" not in result_for({"msg": "begun"}, task, templar, variables)

@@ -68,9 +68,17 @@ def result_for(result: Mapping[str, Any], task: Any, templar: Any, variables: Ma
 
 def without_result(result: Mapping[str, Any], items: Sequence[str]) -> dict[str, Any]:
     """The result of a look that broke off: its statements could not be seen on this host, whatever is seen on others."""
-    said = (str(result.get("msg", "")).strip().splitlines() or ["no reason is known"])[0]
-    broken = Verdict(UNVERIFIABLE, f"the look ended without a result: {said[:200]}")
+    broken = Verdict(UNVERIFIABLE, f"the look ended without a result: {_reason(result)[:200]}")
     return {**result, "assertions": [examine(item, lambda: broken) for item in items]}
+
+
+def _reason(result: Mapping[str, Any]) -> str:
+    """Why a module ended: what it said, or of which exception it died. Ansible keeps that as an object, or as text with a trace."""
+    if said := str(result.get("msg") or "").strip():
+        return said.splitlines()[0]
+    died = result.get("exception")
+    lines = str(getattr(getattr(died, "event", None), "msg", died) or "").strip().splitlines()
+    return f"it crashed: {lines[-1]}" if lines else "nobody knows why: it left neither a message nor an exception"
 
 
 def as_asked(result: Mapping[str, Any], waivers: Any, report_only: bool) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from .assertion import ATTESTED, Verdict
 from .history import brought, rollback_time
 from .releases import NoWayBack, way_back
 from .signoff import way
-from .status import Host, dead, run_lines
+from .status import Host, dead, run_lines, typed
 from .waivers import Waiver
 
 SOON = 14  # days before its end from which a waiver is told of
@@ -33,10 +33,12 @@ def overview(
     waivers: Mapping[str, Waiver],
     signatures: Mapping[str, Verdict] | None,
     now: datetime,
+    option: str = "",
 ) -> dict[str, Any]:
     """All that status.yml says. runs: what hosts and controller remember, the newest first. incidents: the open ones.
 
-    signatures: by role, of the run that deployed what serves; None where its record is not on this controller.
+    signatures: by role, of the run that deployed what serves; None where its record is not on this controller. option: as
+    ``typed`` takes it.
     """
     served = {name: host["releases"] for name, host in hosts.items() if host.get("releases")}
     return {
@@ -45,7 +47,7 @@ def overview(
         "staged": sorted({release for found in served.values() for release in _staged(found)}),
         "rollback": _rollback(next(iter(served.values()), {}), runs),
         "lock": _lock(hosts),
-        "run": run_lines(hosts, recovery, now.timestamp()),
+        "run": run_lines(hosts, recovery, now.timestamp(), option),
         "last_runs": [_run(run) for run in runs[:LISTED]],
         "incidents": [_incident(one) for one in incidents],
         "signatures": _signatures(live_run(hosts), signatures),
@@ -61,8 +63,8 @@ def live_run(hosts: Mapping[str, Host]) -> str:
     return ""
 
 
-def overview_lines(seen: Mapping[str, Any]) -> list[str]:
-    """The overview in words, a line each."""
+def overview_lines(seen: Mapping[str, Any], option: str = "") -> list[str]:
+    """The overview in words, a line each. option: as ``typed`` takes it."""
     lines = []
     for name, host in seen["hosts"].items():
         if "serves" in host:
@@ -81,15 +83,16 @@ def overview_lines(seen: Mapping[str, Any]) -> list[str]:
         for run in seen["last_runs"][:SHOWN]
     ]
     lines += [
-        f"open incident of {one['opened']}, {one['severity']}: no {' and no '.join(one['lacks'])} yet: playbooks/incident.yml "
-        f"-e incident_run={one['run']}"
+        f"open incident of {one['opened']}, {one['severity']}: no {' and no '.join(one['lacks'])} yet: "
+        + typed("playbooks/incident.yml", option, f" -e incident_run={one['run']}")
         for one in seen["incidents"]
     ]
     signed = seen["signatures"]
     if signed["unsigned"] is None:
         lines.append("signatures: the record of the run that deployed it is not on this controller")
     elif signed["unsigned"]:
-        lines.append(f"not signed by {', '.join(signed['unsigned'])}: playbooks/signoff.yml -e signoff_run={signed['run']}")
+        sign = typed("playbooks/signoff.yml", option, f" -e signoff_run={signed['run']}")
+        lines.append(f"not signed by {', '.join(signed['unsigned'])}: {sign}")
     return lines + [_waiver_line(one) for one in seen["waivers"]]
 
 

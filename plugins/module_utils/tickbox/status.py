@@ -19,11 +19,16 @@ def dead(lock: Mapping[str, Any]) -> bool:
     return bool(lock.get("dead")) or lock["holder"]["age"] > STALE
 
 
-def run_lines(hosts: Mapping[str, Host], recovery: Mapping[str, Any], now: float) -> list[str]:
+def typed(playbook: str, option: str, more: str = "") -> str:
+    """The command that carries out a playbook. ``option``: names the inventory, where it has to be named."""
+    return f"ansible-playbook {playbook}{option}{more}"
+
+
+def run_lines(hosts: Mapping[str, Host], recovery: Mapping[str, Any], now: float, option: str = "") -> list[str]:
     """Who is at work, or was cut off, and what to type then.
 
     hosts: with ``lock``, what deploy_lock found. recovery: what plan_recovery decided, empty where no run was cut off in the
-    middle. now: Unix time, seconds.
+    middle. now: Unix time, seconds. option: as ``typed`` takes it.
     """
     held = {name: host["lock"] for name, host in hosts.items() if host["lock"].get("holder")}
     if not held:
@@ -35,20 +40,21 @@ def run_lines(hosts: Mapping[str, Host], recovery: Mapping[str, Any], now: float
     if alive:
         return [f"under way on {listed(alive)}: {who}, last sign of life {holder['age']:.0f} s ago. Wait for it."]
     if not recovery:
-        return [f"cut off before it changed anything: {who}. Its lock is taken over by the next run: ansible-playbook deploy.yml"]
+        next_run = typed("deploy.yml", option)
+        return [f"cut off before it changed anything: {who}. Its lock is taken over by the next run: {next_run}"]
     return [
         f"cut off: {who}. {recovery['summary']}.",
-        *advice(hosts, recovery, str(lock["interrupted"]["plan"].get("policy") or "")),
+        *advice(hosts, recovery, str(lock["interrupted"]["plan"].get("policy") or ""), option),
     ]
 
 
-def advice(hosts: Mapping[str, Host], recovery: Mapping[str, Any], policy: str) -> list[str]:
+def advice(hosts: Mapping[str, Host], recovery: Mapping[str, Any], policy: str, option: str) -> list[str]:
     """The commands that make the hosts whole, and what each does."""
     target, newer = recovery["target"] or "no release", recovery["taken_back"]
-    deploy = "ansible-playbook deploy.yml"
+    deploy = typed("deploy.yml", option)
     if recovery["action"] == NONE:
         return [f"type: {deploy} (the hosts are whole; it goes on from there)"]
-    back = f"type: ansible-playbook rollback.yml (ends with {target})"
+    back = f"type: {typed('rollback.yml', option)} (ends with {target})"
     if policy:
         return [back, f"type: {deploy} -e app_version=<version> (finishes the way back to {target} first)"]
     manifests = [host["releases"]["releases"].get(newer, {}) for host in hosts.values() if host.get("releases")]
