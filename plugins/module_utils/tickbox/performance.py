@@ -31,7 +31,7 @@ class Budget:
     error_ratio: float
     min_requests: int
     slower: float = 1.4
-    noise: float = 0.001
+    noise: float = 0.0005
     routes: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     @property
