@@ -63,7 +63,7 @@ options:
   noise:
     description: Seconds by which a route may be slower whatever it took before.
     type: float
-    default: 0.001
+    default: 0.0005
   seconds:
     description: How long is asked until all is clear. Each route is asked 16 times of both in any case, and 200 times at most.
     type: float
@@ -98,7 +98,7 @@ comparison:
 
 import json
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -124,10 +124,13 @@ def reading(requests: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
 
 
 def asking(socket: Path) -> Ask:
-    client = UnixClient(socket)
+    """Asks as a proxy does, over a connection for each request: over one that is kept a single worker would answer for all."""
 
     def ask(request: Mapping[str, Any]) -> Answer:
-        return client.send(request["method"], request["path"], request.get("headers") or {}, None)
+        client = UnixClient(socket)
+        answer = client.send(request["method"], request["path"], request.get("headers") or {}, None)
+        client.close()
+        return answer
 
     return ask
 
@@ -151,18 +154,18 @@ def unwell(unit: str, socket: Path, given: dict[str, Any]) -> str:
 
 
 def look(given: dict[str, Any]) -> dict[str, Any]:
-    requests = reading(given["requests"])
-    with started(given["new"]) as (unit, socket):
-        if problem := unwell(unit, socket, given):
-            raise CouldNotLook(f"the new release: {problem}")
+    with ExitStack() as both:
+        unit, socket = both.enter_context(started(given["new"]))
         try:
-            with started(given["earlier"]) as (earlier_unit, earlier_socket):
-                if problem := unwell(earlier_unit, earlier_socket, given):
-                    return {"routes": {}, "unable": problem}
-                threshold = Threshold(given["slower"], given["noise"])
-                routes = compare(asking(earlier_socket), asking(socket), requests, threshold, given["seconds"])
+            earlier_unit, earlier_socket = both.enter_context(started(given["earlier"]))
         except (CouldNotLook, OSError) as reason:
             return {"routes": {}, "unable": str(reason)}
+        if problem := unwell(unit, socket, given):
+            raise CouldNotLook(f"the new release: {problem}")
+        if problem := unwell(earlier_unit, earlier_socket, given):
+            return {"routes": {}, "unable": problem}
+        threshold = Threshold(given["slower"], given["noise"])
+        routes = compare(asking(earlier_socket), asking(socket), reading(given["requests"]), threshold, given["seconds"])
     return {"routes": routes, "unable": "" if routes else "no request of the load only reads"}
 
 
@@ -185,7 +188,7 @@ def main() -> None:
             "timeout": {"type": "float", "default": 30},
             "requests": {"type": "list", "elements": "dict", "required": True},
             "slower": {"type": "float", "default": 1.4},
-            "noise": {"type": "float", "default": 0.001},
+            "noise": {"type": "float", "default": 0.0005},
             "seconds": {"type": "float", "default": 30},
         },
         supports_check_mode=True,

@@ -31,7 +31,7 @@ class Budget:
     error_ratio: float
     min_requests: int
     slower: float = 1.4
-    noise: float = 0.001
+    noise: float = 0.0005
     routes: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     @property
@@ -184,7 +184,7 @@ def _compared(comparison: Mapping[str, Any], budget: Budget, schema_changed: boo
     problems, ratios, unanswered = [], [], []
     for name, own in routes.items():
         wrong_before, wrong_now = (sum(own[side].values()) for side in ("wrong_before", "wrong_now"))
-        if wrong_now > wrong_before + budget.error_ratio * own["asked"]:
+        if wrong_now > wrong_before + max(1, budget.error_ratio * own["asked"]):  # one may be chance
             reasons = listed(f"{reason}: {count}" for reason, count in own["wrong_now"].items())
             problems.append(f"{name}: {wrong_now} of {own['asked']} wrong ({reasons}), of the release before {wrong_before}")
         elif own["pairs"] < LEAST:
