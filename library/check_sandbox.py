@@ -171,8 +171,10 @@ def look(params: dict[str, Any]) -> Verdict:
         "left behind": {"name": hostile.LEFT_BEHIND},
     }
     runs = {one.name: one for one in [*surveys, *together(run, others.items())]}
-    after = [each.answer.status for each in visitor.ask_all([Request()])]
     bounds = sandbox.Bounds(params["memory_mb"], params["disk_mb"], params["processes"], params["seconds"])
+    # Where the machine is busy its time may be over too early: once more, with nothing beside it.
+    runs |= {name: run((name, others[name])) for name in sandbox.cut_short(runs, bounds)}
+    after = [each.answer.status for each in visitor.ask_all([Request()])]
     values = {name: str(value) for name, value in params["secrets"].items()}
     return sandbox.judge_sandbox(runs, bounds, factors[0] * factors[1], values, after)
 

@@ -130,6 +130,15 @@ def test_taking_too_much_is_refused(changed: dict[str, Run], says: str) -> None:
     assert (seen.status, says in seen.summary) == ("failed", True), seen.summary
 
 
+def test_what_was_stopped_too_early_is_run_again_and_what_took_too_much_is_not() -> None:
+    early = suite(
+        memory=ran("memory", {"reached": 160}, timed_out=True, exit_code=137), disk=ran("disk", timed_out=True, exit_code=137)
+    )
+    assert sandbox.cut_short(suite(), BOUNDS) == []
+    assert sandbox.cut_short(early, BOUNDS) == ["memory", "disk"]
+    assert sandbox.cut_short(suite(memory=ran("memory", {"reached": 320}, timed_out=True, exit_code=137)), BOUNDS) == []
+
+
 def test_a_site_that_fell_is_refused() -> None:
     assert sandbox.judge_sandbox(suite(), BOUNDS, 42, {}, [502]).status == "failed"
 

@@ -23,6 +23,13 @@ SECRET_NAMES = ("secret", "passw", "token", "database_url", "redis_url", "api_ke
 SHORTEST_SECRET = 8
 SURVEY = "survey"  # and "survey, <another way>"
 CUT_OFF = (137, 143, 124, -9)
+# The programs that take what they can get: the unit of what they say they have, and the bound of it.
+TAKEN = {
+    "fork bomb": ("processes", "processes"),
+    "memory": ("MiB", "memory_mb"),
+    "memory of several processes": ("MiB", "memory_mb"),
+    "disk": ("MiB", "disk_mb"),
+}
 
 
 @dataclass(frozen=True)
@@ -72,14 +79,9 @@ def judge_sandbox(
     ]
     problems += [f"a file written by one program is there for the next: {path}" for path in _report(runs["remains"])["found"][:1]]
     problems += benign_problems(runs["benign"], product)
-    reached = {}
-    for name, unit, most in (
-        ("fork bomb", "processes", bounds.processes),
-        ("memory", "MiB", bounds.memory_mb),
-        ("memory of several processes", "MiB", bounds.memory_mb),
-        ("disk", "MiB", bounds.disk_mb),
-    ):
-        reached[name] = max(_number(entry.get("reached")) for entry in runs[name].said) if runs[name].said else -1
+    reached = {name: _reached(runs[name]) for name in TAKEN}
+    for name, (unit, bound) in TAKEN.items():
+        most = getattr(bounds, bound)
         if reached[name] < 0:
             raise CouldNotLook(f"{name}: the program said nothing")
         if reached[name] > most:
@@ -200,6 +202,16 @@ def _listed(what: str, names: Sequence[str]) -> list[str]:
 
 def _number(value: Any) -> int:
     return value if isinstance(value, int) else -1
+
+
+def cut_short(runs: Mapping[str, Run], bounds: Bounds) -> list[str]:
+    """The programs of which time was over before they had got as much as they could, and no more than they may."""
+    return [name for name, (_, bound) in TAKEN.items() if not _whole(runs[name]) and _reached(runs[name]) <= getattr(bounds, bound)]
+
+
+def _reached(run: Run) -> int:
+    """The most that a program said it had got; -1 where it said nothing."""
+    return max((_number(entry.get("reached")) for entry in run.said), default=-1)
 
 
 def _whole(run: Run) -> bool:
