@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 import try_release
 from ansible.module_utils.tickbox.assertion import CouldNotLook
+from ansible.module_utils.tickbox.configuration import read_environment_file
+from ansible.module_utils.tickbox.trial import environment_file
 
 Run = Callable[..., dict[str, Any]]
 REQUESTS = [
@@ -91,3 +93,13 @@ def test_a_release_that_does_not(tried: Run, answers: dict[str, Any], says: str)
     done = tried(**answers)
     assert not done.get("failed")
     assert says in "; ".join(done["problems"])
+
+
+@pytest.mark.parametrize("run", ["", "20260102t030405z_9f1c"])
+def test_a_trial_knows_its_settings_and_its_run(run: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TICKBOX_RUN", raising=False)
+    if run:
+        monkeypatch.setenv("TICKBOX_RUN", run)
+    settings = {"NAME": 'with "quotes" and \\', "COUNT": 3}
+    known = {"NAME": 'with "quotes" and \\', "COUNT": "3"} | ({"TICKBOX_RUN": run} if run else {})
+    assert read_environment_file(environment_file(settings)) == known

@@ -7,6 +7,7 @@ from __future__ import annotations
 import base64
 import http.client
 import json
+import os
 import shlex
 import socket
 import subprocess
@@ -20,6 +21,7 @@ from typing import Any
 
 from .answers import HTTP_OK, NO_ANSWER, Answer, ask_unix
 from .exchange import Exchange, fill
+from .lock import RUN_VARIABLE
 
 ANSWER_SECONDS = 20.0
 PARALLEL = 6
@@ -135,8 +137,9 @@ def _wait(process: Process, health_path: str, seconds: float) -> None:
 
 
 def environment_file(settings: Mapping[str, Any]) -> str:
-    """Settings as a file that systemd reads."""
-    return "".join(f"{name}={_quoted(value)}\n" for name, value in settings.items())
+    """Settings as a file that systemd reads, with the run that the process belongs to: should it be cut off, the next one ends it."""
+    of_run = {RUN_VARIABLE: os.environ[RUN_VARIABLE]} if RUN_VARIABLE in os.environ else {}
+    return "".join(f"{name}={_quoted(value)}\n" for name, value in {**settings, **of_run}.items())
 
 
 def _quoted(value: object) -> str:
