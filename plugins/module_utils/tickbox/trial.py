@@ -137,7 +137,7 @@ def _wait(process: Process, health_path: str, seconds: float) -> None:
 
 
 def environment_file(settings: Mapping[str, Any]) -> str:
-    """Settings as a file that systemd reads, with the run that the process belongs to: should it be cut off, the next one ends it."""
+    """Settings as a file that systemd reads, with the run that the process belongs to: should it be cut off, the next ends it."""
     of_run = {RUN_VARIABLE: os.environ[RUN_VARIABLE]} if RUN_VARIABLE in os.environ else {}
     return "".join(f"{name}={_quoted(value)}\n" for name, value in {**settings, **of_run}.items())
 
