@@ -160,7 +160,7 @@ def look(params: dict[str, Any]) -> Verdict:
         "places": [*PLACES, *params["places"]],
     })  # fmt: skip
     surveys = [run(survey, way) for way in ("", *params["other_ways"])]
-    others = {
+    others: dict[str, dict[str, Any]] = {
         "remains": {"earlier": [one.mark for one in surveys]},
         "benign": {"one": factors[0], "other": factors[1]},
         "fork bomb": {"most": params["processes"] + 64},
