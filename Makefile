@@ -2,9 +2,9 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
-INVENTORIES := inventory/demo inventory/shopping_list $(wildcard molecule/*/inventory)
+INVENTORIES := inventory/demo inventory/shopping_list $(wildcard molecule/*/inventory) tools/bench/inventory
 
-.PHONY: help venv repository demo test sweep lint unit contract reference clean
+.PHONY: help venv repository demo test sweep bench lint unit contract reference clean
 
 help: ## say what there is
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -27,6 +27,9 @@ test: repository ## everything: lint, unit and contract tests, and each scenario
 
 sweep: repository ## kill deployments and rollbacks at each task, see them recover: SWEEP="--points 12,40"
 	@python tools/sweep $(SWEEP)
+
+bench: repository ## measure beside Capistrano, and write docs/benchmarks.md: BENCH="--rounds 5 --cases code_only,rollback"
+	@python -m tools.bench $(BENCH)
 
 lint: venv ## ansible-lint, yamllint, ruff, mypy
 	ruff check

@@ -8,7 +8,7 @@ from hypothesis import settings
 
 ROOT = Path(__file__).parent.parent
 ansible.module_utils.__path__.append(str(ROOT / "plugins" / "module_utils"))
-for folder in ("library", "molecule", "tools/sweep"):
+for folder in ("library", "molecule", "tools/sweep", "."):
     sys.path.insert(0, str(ROOT / folder))
 
 # How long an example takes says how busy the machine is.
