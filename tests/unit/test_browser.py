@@ -8,11 +8,14 @@ from contextlib import nullcontext
 from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from ansible.module_utils.tickbox.assertion import PASSED, CouldNotLook, Verdict
-from ansible.module_utils.tickbox.browser import Chromium, chromium
+from ansible.module_utils.tickbox import tours
+from ansible.module_utils.tickbox.assertion import PASSED, CouldNotLook, Verdict, verdict
+from ansible.module_utils.tickbox.browser import Chromium, Noise, Visit, chromium
+from ansible.module_utils.tickbox.journeys import Values
 from ansible.module_utils.tickbox.tours import Tours
 from small_site import JOURNEYS, PAGE, application
 from web import Reply, Respond, certificate, serving
@@ -381,3 +384,19 @@ def test_a_secret_does_not_show(run_module: Run) -> None:
     assert seen["status"] == "failed"
     assert "it says '<token>', not 'not <token>'" in seen["summary"]
     assert secret not in str(seen)
+
+
+@pytest.mark.parametrize(("failure", "seen"), [("net::ERR_NETWORK_CHANGED", "passed"), ("net::ERR_CONNECTION_REFUSED", "failed")])
+def test_a_change_of_the_network_is_no_fault_of_the_page(failure: str, seen: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    failures = [failure]
+    page = SimpleNamespace(set_default_timeout=lambda patience: None, on=lambda event, take: None)
+
+    async def journey(tour: Any, noise: Noise) -> Verdict:
+        visit = Visit(page, "https://one.test", 1, Values({}), noise)
+        while failures:
+            visit._on_failure(SimpleNamespace(failure=failures.pop(), method="GET", url="https://one.test/x"))
+        return verdict(noise.all(), "all is well")
+
+    monkeypatch.setattr(tours, "PAUSES", (0.0,))
+    monkeypatch.setattr(Tours, "controls", journey)
+    assert asyncio.run(Tours(Chromium(None, "", {}, 1), {}, {}).take("controls")).status == seen

@@ -91,6 +91,10 @@ COPIED = r"""async (wanted) => {
 }"""
 
 
+# Chromium ends what is under way when an interface of its machine comes or goes.
+NETWORK_CHANGED = "net::ERR_NETWORK_CHANGED"
+
+
 class StepFailed(Exception):
     """A journey did not go as it should. ``what`` says how, the message also where in the application's definition."""
 
@@ -106,14 +110,17 @@ def first_line(error: Exception) -> str:
 
 @dataclass
 class Noise:
-    """What a page complained of while it was looked at: each a line for a person."""
+    """What a page complained of while it was looked at: each a line for a person.
+
+    hindered: requests that ended by no fault of the page: by the site's rate limit, or as the network of this machine changed.
+    """
 
     complaints: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)
     crashes: list[str] = field(default_factory=list)
     dialogs: list[str] = field(default_factory=list)
-    limited: int = 0
+    hindered: int = 0
 
     def all(self) -> list[str]:
         """All but warnings. Failed requests first: the console only repeats them, without an address."""
@@ -214,11 +221,12 @@ class Visit:
 
     def _on_failure(self, request: Request) -> None:
         # A page that is left gives up what it still waits for.
+        self.noise.hindered += request.failure == NETWORK_CHANGED
         if request.failure != "net::ERR_ABORTED":
             self.noise.requests.append(f"{request.method} {self.short(request.url)}: {request.failure}")
 
     def _on_response(self, answer: Response) -> None:
-        self.noise.limited += answer.status == TOO_MANY
+        self.noise.hindered += answer.status == TOO_MANY
         if answer.status >= FIRST_REFUSAL:
             self.noise.requests.append(f"{answer.request.method} {self.short(answer.url)}: status {answer.status}")
 

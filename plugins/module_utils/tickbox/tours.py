@@ -112,7 +112,7 @@ class Tours:
         return whole_definition(self.journeys, name)
 
     async def take(self, name: str) -> Verdict:
-        """Take one journey; again after a pause where it failed while the site limited the rate of requests."""
+        """Take one journey; again after a pause where it failed while requests were hindered."""
         for pause in (*PAUSES, 0):
             noise = Noise()
             try:
@@ -122,7 +122,7 @@ class Tours:
                 seen = verdict([str(reason), *causes[:2]], "")
             except BrowserError as error:
                 raise CouldNotLook(f"the browser gave up: {first_line(error)}") from None
-            if seen.status == PASSED or not noise.limited:
+            if seen.status == PASSED or not noise.hindered:
                 break
             await asyncio.sleep(pause)
         return seen
@@ -151,7 +151,7 @@ class Tours:
                     problems.append(first_line(error))
                 before = {place: texts.get(place, "") for place in shown}
                 opened.append(Opened(name, texts, [*visit.noise.all(), *problems]))
-                noise.limited += visit.noise.limited
+                noise.hindered += visit.noise.hindered
         return judge_examples(opened, int(part.number("least", 1)), start)
 
     async def code_execution(self, noise: Noise) -> Verdict:
@@ -484,7 +484,7 @@ def _simulation(case: Part, noise: Noise) -> Any:
     body, content_type = answer.text("body"), answer.text("type", "text/html")
 
     async def fulfil(route: Route) -> None:
-        noise.limited -= status == TOO_MANY
+        noise.hindered -= status == TOO_MANY
         await route.fulfill(status=status, body=body, content_type=content_type)
 
     return fulfil
