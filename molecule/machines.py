@@ -15,6 +15,11 @@ ROOT = Path(__file__).parents[1]
 SSH = ROOT / ".tickbox/ssh"
 
 
+def known_hosts(address: str) -> Path:
+    """The file with the SSH host key of a test host, as testhosts/create.yml leaves it."""
+    return SSH / "known_hosts.d" / address
+
+
 def hosts_of(inventory: Path) -> dict[str, Any]:
     """The hosts with their variables. An inventory without hosts would test nothing."""
     named: dict[str, Any] = yaml.safe_load((inventory / "hosts.yml").read_text())["testhosts"]["hosts"]
@@ -28,7 +33,7 @@ def connector(hosts: dict[str, Any], connections: Path) -> Callable[[str], Any]:
     @cache
     def connect(name: str) -> Any:
         address = hosts[name]["ansible_host"]
-        extra = f"-o UserKnownHostsFile={SSH}/known_hosts.d/{address} -o ControlPath={connections}/%C"
+        extra = f"-o UserKnownHostsFile={known_hosts(address)} -o ControlPath={connections}/%C"
         return testinfra.get_host(
             f"ssh://ansible@{address}",
             ssh_identity_file=str(SSH / "id_ed25519"),
@@ -51,7 +56,7 @@ def secrets_of_demo() -> dict[str, str]:
 
 def on_host(address: str, text: str) -> str:
     """A command of the controller that runs a shell text on a host as root, by a connection of its own."""
-    options = f"-i {SSH}/id_ed25519 -o UserKnownHostsFile={SSH}/known_hosts.d/{address} -o BatchMode=yes -o ControlPath=none"
+    options = f"-i {SSH}/id_ed25519 -o UserKnownHostsFile={known_hosts(address)} -o BatchMode=yes -o ControlPath=none"
     return f"ssh {options} ansible@{address} {quote(f'sudo bash -ec {quote(text)}')}"
 
 

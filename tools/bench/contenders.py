@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import ansible_runner
+from machines import known_hosts
 
 from tools.bench import BENCH, ROOT
 from tools.bench.versions import REPOSITORY
@@ -56,7 +57,7 @@ class Commands(Contender):
         environment = {
             "BENCH_HOST": self.host,
             "BENCH_KEY": str(SSH / "id_ed25519"),
-            "BENCH_KNOWN_HOSTS": str(SSH / "known_hosts"),
+            "BENCH_KNOWN_HOSTS": str(known_hosts(self.host)),
             "BENCH_REPOSITORY": self.repository,
             "BENCH_LOCAL_REPOSITORY": str(REPOSITORY),
             "BENCH_BUILD": str(ROOT / ".tickbox/bench" / self.name),

@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from machines import secrets_of_demo
+from machines import known_hosts, secrets_of_demo
 
 from tools.bench import BENCH, ROOT
 from tools.bench.contenders import LOGS, SSH, playbook
@@ -21,7 +21,7 @@ STATEMENTS = ("server_requirements", "database", "redis", "firewall")
 SETTINGS = """
 Host *
   IdentityFile {keys}/id_ed25519
-  UserKnownHostsFile {keys}/known_hosts
+  UserKnownHostsFile {known_hosts}
   ControlMaster auto
   ControlPersist 60
   ControlPath {folder}/%C
@@ -34,7 +34,7 @@ def by_testinfra(host: str) -> int:
     """How many tests passed, all of them."""
     with TemporaryDirectory() as folder:
         settings = Path(folder) / "ssh_config"
-        settings.write_text(SETTINGS.format(keys=SSH, folder=folder))
+        settings.write_text(SETTINGS.format(keys=SSH, known_hosts=known_hosts(host), folder=folder))
         done = subprocess.run(
             [
                 *(sys.executable, "-m", "pytest", "--quiet", "-p", "no:cacheprovider", "-p", "testinfra.plugin"),
