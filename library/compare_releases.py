@@ -99,15 +99,14 @@ comparison:
 import json
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, ExitStack
-from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.tickbox.answers import Answer
 from ansible.module_utils.tickbox.assertion import CouldNotLook
-from ansible.module_utils.tickbox.side_by_side import Ask, Threshold, compare
-from ansible.module_utils.tickbox.spare_start import last_words, spare, wait_until_well
+from ansible.module_utils.tickbox.side_by_side import NOISE, SLOWER, Ask, Threshold, compare
+from ansible.module_utils.tickbox.spare_start import spare, unwell
 from ansible.module_utils.tickbox.trial import UnixClient
 
 READS = ("GET", "HEAD")
@@ -146,13 +145,6 @@ def started(release: dict[str, Any]) -> AbstractContextManager[tuple[str, Path]]
     return at
 
 
-def unwell(unit: str, socket: Path, given: dict[str, Any]) -> str:
-    health = wait_until_well(socket, given["health_path"], given["timeout"])
-    if health.status == HTTPStatus.OK:
-        return ""
-    return f"it is not well after {given['timeout']:g} s: {health.outcome}; {last_words(unit)}".rstrip("; ")
-
-
 def look(given: dict[str, Any]) -> dict[str, Any]:
     with ExitStack() as both:
         unit, socket = both.enter_context(started(given["new"]))
@@ -160,9 +152,9 @@ def look(given: dict[str, Any]) -> dict[str, Any]:
             earlier_unit, earlier_socket = both.enter_context(started(given["earlier"]))
         except (CouldNotLook, OSError) as reason:
             return {"routes": {}, "unable": str(reason)}
-        if problem := unwell(unit, socket, given):
+        if problem := unwell(unit, socket, given["health_path"], given["timeout"]):
             raise CouldNotLook(f"the new release: {problem}")
-        if problem := unwell(earlier_unit, earlier_socket, given):
+        if problem := unwell(earlier_unit, earlier_socket, given["health_path"], given["timeout"]):
             return {"routes": {}, "unable": problem}
         threshold = Threshold(given["slower"], given["noise"])
         routes = compare(asking(earlier_socket), asking(socket), reading(given["requests"]), threshold, given["seconds"])
@@ -187,8 +179,8 @@ def main() -> None:
             "health_path": {"type": "str", "required": True},
             "timeout": {"type": "float", "default": 30},
             "requests": {"type": "list", "elements": "dict", "required": True},
-            "slower": {"type": "float", "default": 1.4},
-            "noise": {"type": "float", "default": 0.0005},
+            "slower": {"type": "float", "default": SLOWER},
+            "noise": {"type": "float", "default": NOISE},
             "seconds": {"type": "float", "default": 30},
         },
         supports_check_mode=True,

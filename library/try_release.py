@@ -73,14 +73,13 @@ asked:
 """
 
 import uuid
-from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.tickbox.assertion import CouldNotLook
 from ansible.module_utils.tickbox.smoke import answer_problems
-from ansible.module_utils.tickbox.spare_start import last_words, spare, wait_until_well
+from ansible.module_utils.tickbox.spare_start import spare, unwell
 from ansible.module_utils.tickbox.trial import UnixClient
 
 
@@ -98,9 +97,8 @@ def ask(socket: Path, requests: list[dict[str, Any]], id_header: str) -> list[st
 
 def look(given: dict[str, Any]) -> tuple[int, list[str]]:
     with spare(Path(given["unit_file"]), given["release"], Path(given["socket"])) as (unit, socket):
-        health = wait_until_well(socket, given["health_path"], given["timeout"])
-        if health.status != HTTPStatus.OK:
-            return 0, [f"it is not well after {given['timeout']:g} s: {health.outcome}; {last_words(unit)}".rstrip("; ")]
+        if problem := unwell(unit, socket, given["health_path"], given["timeout"]):
+            return 0, [problem]
         return len(given["requests"]), ask(socket, given["requests"], given["request_id_header"])
 
 

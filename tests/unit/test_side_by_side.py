@@ -10,6 +10,7 @@ from typing import Any
 
 import compare_releases
 import pytest
+from ansible.module_utils.tickbox import spare_start
 from ansible.module_utils.tickbox.answers import Answer
 from ansible.module_utils.tickbox.assertion import CouldNotLook
 from ansible.module_utils.tickbox.side_by_side import LEAD, LEAST, MOST, Route, Threshold, compare, is_slower
@@ -109,7 +110,7 @@ def compared(run_module: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *
             yield "trial", tmp_path / f"spare-{instance}.sock"
 
     monkeypatch.setattr(compare_releases, "spare", spare)
-    monkeypatch.setattr(compare_releases, "last_words", lambda unit: f"{unit} said so")
+    monkeypatch.setattr(spare_start, "last_words", lambda unit: f"{unit} said so")
     sides = {
         side: {
             "release": name,

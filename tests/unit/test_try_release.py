@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import try_release
+from ansible.module_utils.tickbox import spare_start
 from ansible.module_utils.tickbox.assertion import CouldNotLook
 from ansible.module_utils.tickbox.configuration import read_environment_file
 from ansible.module_utils.tickbox.trial import environment_file
@@ -67,7 +68,7 @@ def tried(run_module: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> R
                 yield "trial", tmp_path / "spare.sock"
 
         monkeypatch.setattr(try_release, "spare", spare)
-        monkeypatch.setattr(try_release, "last_words", lambda unit: f"{unit} said so")
+        monkeypatch.setattr(spare_start, "last_words", lambda unit: f"{unit} said so")
         given = {"unit_file": "/etc/systemd/system/shop-web@v1.service", "release": "v1", "socket": "/run/shop/v1.sock"}
         asked = REQUESTS if requests is None else requests
         return run_module("try_release", **given, health_path="/healthz", timeout=0.3, requests=asked)

@@ -220,8 +220,8 @@ class Visit:
         self.noise.crashes.append(f"the page's script failed: {first_line(error)}")
 
     def _on_failure(self, request: Request) -> None:
-        # A page that is left gives up what it still waits for.
         self.noise.hindered += request.failure == NETWORK_CHANGED
+        # A page that is left gives up what it still waits for.
         if request.failure != "net::ERR_ABORTED":
             self.noise.requests.append(f"{request.method} {self.short(request.url)}: {request.failure}")
 

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from .assertion import UNVERIFIABLE, Verdict, all_of, listed, verdict
-from .side_by_side import LEAST, is_slower
+from .side_by_side import LEAST, NOISE, SLOWER, is_slower
 
 # Part of the requests that may be missing, or may have been sent too late, before a load was not the load it was meant to be.
 SLACK = 0.1
@@ -30,8 +30,8 @@ class Budget:
     p99: float
     error_ratio: float
     min_requests: int
-    slower: float = 1.4
-    noise: float = 0.0005
+    slower: float = SLOWER
+    noise: float = NOISE
     routes: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     @property
@@ -81,12 +81,12 @@ def judge_performance(
     """
     blind = [*_too_little(load, budget), *_unseen(load, seen)]
     compared, problems = _compared(comparison, budget, schema_changed)
-    looked = Verdict(UNVERIFIABLE, "; ".join(blind), observed=_observed(load)) if blind else None
-    if comparison and not compared:
-        why = comparison.get("unable") or "it answered nothing of the load rightly"
-        looked = looked or Verdict(UNVERIFIABLE, f"the release before could not be asked: {why}", observed=_observed(load))
     if not blind:
         problems = [*_over_budget(load, budget), *_inside_over_budget(seen, budget), *problems]
+    if not compared:
+        why = comparison.get("unable") or "it answered nothing of the load rightly"
+        blind.append(f"the release before could not be asked: {why}")
+    looked = Verdict(UNVERIFIABLE, "; ".join(blind), observed=_observed(load)) if blind else None
     judged = verdict(
         problems,
         f"{load.get('requests')} requests: p95 {_ms(load.get('p95'))}, {load.get('failures')} failed; the application's own p95 "

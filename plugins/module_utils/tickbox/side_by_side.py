@@ -29,6 +29,8 @@ LEAD = 16
 # Pairs of a route. After MOST the new one is about as slow as the threshold has it, and the majority says.
 LEAST, MOST = LEAD, 200
 WARM = 5  # pairs before those that count: the first answers of a young process are slow
+# What a route may take where nothing else is said: times as long, and seconds more.
+SLOWER, NOISE = 1.4, 0.0005
 Ask = Callable[[Mapping[str, Any]], Answer]
 
 

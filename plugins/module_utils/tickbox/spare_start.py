@@ -100,6 +100,14 @@ def wait_until_well(socket: Path, health_path: str, timeout: float) -> Answer:
     return health
 
 
+def unwell(unit: str, socket: Path, health_path: str, timeout: float) -> str:
+    """Why a process is not well, once the time is up, with its last words; empty where it is."""
+    health = wait_until_well(socket, health_path, timeout)
+    if health.status == HTTPStatus.OK:
+        return ""
+    return f"it is not well after {timeout:g} s: {health.outcome}; {last_words(unit)}".rstrip("; ")
+
+
 def start(unit_file: Path, instance: str, socket: Path, health_path: str, version_path: str, timeout: float) -> Started:
     """Start it so, ask it for its health and its version, and stop it again."""
     began = time.monotonic()
