@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils.tickbox.assertion import Verdict, examine
+from ansible.module_utils.tickbox.assertion import Verdict, all_of, examine
 from ansible.module_utils.tickbox.record import (
     RESULTS,
     BrokenRecord,
@@ -154,3 +154,8 @@ def test_a_phase_lasts_until_the_next_begins(record: Path) -> None:
 
 def test_each_line_is_one_json_object(record: Path) -> None:
     assert all(isinstance(json.loads(line), dict) for line in (record / RESULTS).read_text().splitlines())
+
+
+def test_of_nothing_nothing_was_seen() -> None:
+    seen = examine("pre.environment.tls", lambda: all_of())
+    assert (seen["status"], seen["summary"]) == ("unverifiable", "nothing was looked at")

@@ -52,7 +52,9 @@ def verdict(problems: list[str], good: str, **seen: Any) -> Verdict:
 
 
 def all_of(*verdicts: Verdict) -> Verdict:
-    """One verdict for an item that asks several things: passed where each is."""
+    """One verdict for an item that asks several things: passed where each is. Nothing at all is nothing that was seen."""
+    if not verdicts:
+        raise CouldNotLook("nothing was looked at")
     bad = [seen for seen in verdicts if seen.status != PASSED]
     return Verdict(
         FAILED if any(seen.status == FAILED for seen in bad) else UNVERIFIABLE if bad else PASSED,
