@@ -227,3 +227,14 @@ def test_what_was_planted_is_gone_afterwards(case: Case) -> None:
     case.run(suites=suites)
     assert (case.place / "look.report").read_text() == "a.py\n"
     assert "shop/planted.py" in json.loads((case.place / "lint.report").read_text())["metrics"]
+
+
+def test_integration_tests_without_the_counter_of_a_service_show_nothing(case: Case) -> None:
+    case.suite["item"] = "pre.quality.integration_tests"
+    case.run()
+    seen = case.look("pre.quality.integration_tests")
+    assert (seen["status"], seen["summary"].partition(" (")[0]) == ("unverifiable", "unit: no counter of a service is asked for")
+    case.suite["properties"] = {"postgresql_transactions": 1}
+    case.run()
+    seen = case.look("pre.quality.integration_tests")
+    assert (seen["status"], seen["summary"].partition(",")[0]) == ("failed", "no postgresql_transactions was recorded")

@@ -48,6 +48,11 @@ def test_a_suite_that_passed() -> None:
     assert judge_tests(skipped, {**SUITE, "skipped": 1}, []).status == "passed"
 
 
+def test_a_counter_that_may_be_nothing_shows_nothing() -> None:
+    seen = judge_tests(junit(*GOOD, properties={"postgresql_transactions": 0}), {"properties": {"postgresql_transactions": 0}}, [])
+    assert (seen.status, seen.summary.partition(" would")[0]) == ("failed", "postgresql_transactions is 0, at least 1")
+
+
 @pytest.mark.parametrize(
     ("report", "says"),
     [

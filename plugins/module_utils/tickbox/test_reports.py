@@ -149,8 +149,8 @@ def _counter_problems(wanted: Mapping[str, Any], given: Mapping[str, str]) -> li
             problems.append(f"no {name} was recorded, so nothing shows that the service did the work")
         elif not value.isascii() or not value.isdigit():
             problems.append(f"{name} is {value[:40]!r}, no number")
-        elif int(value) < int(least):
-            problems.append(f"{name} is {value}, at least {least} would show that the service did the work")
+        elif int(value) < max(1, int(least)):
+            problems.append(f"{name} is {value}, at least {max(1, int(least))} would show that the service did the work")
     return problems
 
 
