@@ -12,9 +12,9 @@ description:
   - Reads O(locks) at O(commit), files in pip's form and C(package-lock.json), and looks each of their packages up in OSV, by its
     API at O(url) or in its exports in O(export).
   - C(pre.security.vulnerability_scan) is ticked when no package has an advisory at O(level) or above, or one without a severity.
-  - The item is C(unverifiable) when a package cannot be looked up, as it is from elsewhere than the registry, when the advisories
-    are older than O(database_days) or of unknown age, and when the source does not know the vulnerabilities of packages that are
-    known to have some.
+  - The item is C(unverifiable) when a package cannot be looked up, as it is from elsewhere than the registry, when the commit
+    has a lock file of Python or npm that O(locks) does not name, when the advisories are older than O(database_days) or of unknown
+    age, and when the source does not know the vulnerabilities of packages that are known to have some.
   - Runs on the controller. That a host has the packages of its lock is C(deploy.release.dependencies).
 extends_documentation_fragment: [look]
 options:
@@ -80,7 +80,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-from ansible.module_utils.tickbox.advisories import HTTPX, Export, Osv, judge_packages, look_up, read_lock
+from ansible.module_utils.tickbox.advisories import HTTPX, Export, Osv, judge_packages, look_up, read_lock, unnamed_locks
 from ansible.module_utils.tickbox.assertion import Verdict, examine, exit_with
 from ansible.module_utils.tickbox.repository import History
 
@@ -89,7 +89,7 @@ SCAN = "pre.security.vulnerability_scan"
 
 def look(params: dict[str, Any]) -> Verdict:
     history = History(Path(params["repository"]))
-    packages, not_looked_up = set(), []
+    packages, not_looked_up = set(), unnamed_locks(history.files(params["commit"]), params["locks"])
     for name in params["locks"]:
         pinned, other = read_lock(name, history.text(params["commit"], name))
         packages |= pinned

@@ -211,6 +211,14 @@ def test_a_skipped_npm_package_is_named(entry: dict[str, str], look: Look) -> No
     assert (seen["status"], "could not be looked up: x (package-lock.json)" in seen["summary"]) == ("unverifiable", True)
 
 
+def test_a_lock_that_nobody_names_is_named(look: Look) -> None:
+    with osv(KNOWN) as url:
+        seen = look(url, locks=["requirements.lock"])
+    assert (seen["status"], "could not be looked up: what package-lock.json installs" in seen["summary"]) == ("unverifiable", True)
+    files = ["a/yarn.lock", "requirements-dev.lock", "uv.lock", "deploy.lock", "docs/requirements.txt", "block.json"]
+    assert len(advisories.unnamed_locks(files, ["uv.lock"])) == 2
+
+
 def test_a_vulnerability_stands_though_another_package_was_skipped(look: Look) -> None:
     with osv([*KNOWN, BAD[0][0]]) as url:
         assert look(url, pip=PIP + "-e ./local\n")["status"] == "failed"

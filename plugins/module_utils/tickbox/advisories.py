@@ -40,6 +40,10 @@ BATCH = 500  # questions in one request; the API takes a thousand
 MOST_PAGES = 20
 TIMEOUT = 30.0  # seconds for one answer
 PINNED = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\])?\s*==\s*([^\s;\\]+)\s*(?:;[^\\]*)?\\?$")
+# Names under which package managers of the two ecosystems keep their locks.
+LOCK = re.compile(
+    r"(package-lock\.json|npm-shrinkwrap\.json|(yarn|uv|poetry|pdm|Pipfile|bun|requirements[\w.-]*)\.lock|pnpm-lock\.yaml)"
+)
 # Old releases with well-known advisories: a source that does not know them cannot see.
 KNOWN_BAD = (("PyPI", "jinja2", "2.10"), ("PyPI", "django", "2.2.0"), ("npm", "lodash", "4.17.15"), ("npm", "minimist", "1.2.0"))
 
@@ -106,6 +110,11 @@ def read_lock(name: str, text: str) -> tuple[set[Package], list[str]]:
     if name.endswith(".json"):
         return read_package_lock(text, name)
     return read_requirements(text, name)
+
+
+def unnamed_locks(files: Iterable[str], locks: Sequence[str]) -> list[str]:
+    """The lock files among a commit's files that are none of ``locks``: what they install, nobody looks up."""
+    return [f"what {name} installs" for name in files if LOCK.fullmatch(name.rpartition("/")[2]) and name not in locks]
 
 
 def read_advisory(record: Mapping[str, Any]) -> Advisory | None:
