@@ -84,7 +84,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible.module_utils.tickbox.assertion import CouldNotLook
-from ansible.module_utils.tickbox.load import Sample, problem_of, schedule, summarise
+from ansible.module_utils.tickbox.load import Sample, name_of, problem_of, schedule, summarise
 from ansible.module_utils.tickbox.site import HTTPX, SITE_SPEC, Site
 
 PARALLEL = 48  # requests under way at once: more than a healthy site has at any rate that one address may send
@@ -105,8 +105,7 @@ def send(params: dict[str, Any]) -> dict[str, Any]:
         method = str(request.get("method") or "GET").upper()
         sent = {**(request.get("headers") or {}), **headers, "X-Request-ID": uuid.uuid4().hex}
         answer = site.ask(site.addresses[number % len(site.addresses)], request["path"], method, sent, request.get("body"))
-        name = str(request.get("name") or f"{method} {request['path']}")
-        return Sample(name, due, time.monotonic() - began - due, problem_of(request, answer), late)
+        return Sample(name_of(request), due, time.monotonic() - began - due, problem_of(request, answer), late)
 
     waiting = []
     with ThreadPoolExecutor(PARALLEL) as pool:
@@ -116,7 +115,12 @@ def send(params: dict[str, Any]) -> dict[str, Any]:
         samples = [answer.result() for answer in waiting]
     # Without a request at its end the load would seem to have been shorter.
     time.sleep(max(0.0, began + params["seconds"] - time.monotonic()))
-    return {"began": round(wall, 3), "ended": round(time.time(), 3), "rate": params["rate"], **summarise(samples)}
+    return {
+        "began": round(wall, 3),
+        "ended": round(time.time(), 3),
+        "rate": params["rate"],
+        **summarise(samples, [name_of(request) for request in requests]),
+    }
 
 
 def main() -> None:

@@ -323,6 +323,17 @@ def test_the_load_is_sent_when_it_is_due(run_module: Run) -> None:
     assert result["ended"] - result["began"] < 2.5
 
 
+def test_a_route_that_the_load_left_out_is_missed(run_module: Run) -> None:
+    requests = [{"path": "/", "share": 99}, {"name": "rare", "path": "/rare", "share": 1}]
+    with serving(lambda *_: (200, {}, "content")) as port:
+        result = run_module(
+            "send_load", url=f"http://shop.example.com:{port}", addresses=["127.0.0.1"], requests=requests, rate=40, seconds=1
+        )["load"]
+    assert result["routes"]["rare"]["requests"] == 0
+    seen = judge_response(result, Budget(p95=1, p99=1, error_ratio=0, min_requests=10))
+    assert (seen.status, seen.summary) == ("unverifiable", "too few requests of rare (0) (at least 5)")
+
+
 @pytest.mark.parametrize(
     ("given", "says"),
     [

@@ -44,6 +44,11 @@ def schedule(requests: Sequence[Mapping[str, Any]], rate: float, seconds: float)
     return sorted(due)
 
 
+def name_of(request: Mapping[str, Any]) -> str:
+    """What a request of the load is called."""
+    return str(request.get("name") or f"{str(request.get('method') or 'GET').upper()} {request['path']}")
+
+
 def problem_of(request: Mapping[str, Any], answer: Answer) -> str | None:
     """Why an answer counts as failed; None where it does not."""
     if answer.status == NO_ANSWER:
@@ -63,12 +68,13 @@ def percentile(ordered: Sequence[float], part: float) -> float:
     return ordered[max(0, math.ceil(part * len(ordered)) - 1)]
 
 
-def summarise(samples: Sequence[Sample]) -> dict[str, Any]:
+def summarise(samples: Sequence[Sample], names: Sequence[str] = ()) -> dict[str, Any]:
     """What the load came to, altogether and by request. A failed request counts among the times as well.
 
-    Times are seconds, by the nearest rank; late is the 95th percentile of how late the requests were sent.
+    names: of all requests, so that one which was never sent is seen to be missing. Times are seconds, by the nearest rank; late is
+    the 95th percentile of how late the requests were sent.
     """
-    routes: dict[str, list[Sample]] = {}
+    routes: dict[str, list[Sample]] = {name: [] for name in names}
     for sample in samples:
         routes.setdefault(sample.name, []).append(sample)
     return {**_figures(samples), "routes": {name: _figures(own) for name, own in routes.items()}}

@@ -13,8 +13,6 @@ from typing import Any
 from .assertion import UNVERIFIABLE, Verdict, all_of, listed, verdict
 from .side_by_side import LEAST, NOISE, SLOWER, is_slower
 
-# Part of the requests that may be missing, or may have been sent too late, before a load was not the load it was meant to be.
-SLACK = 0.1
 LATE = 0.25  # seconds: beyond that it was the sender that was slow
 
 
