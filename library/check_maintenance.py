@@ -147,6 +147,8 @@ def look(params: dict[str, Any]) -> Verdict:
     token = params["bypass_token"]
     if len(token) < SHORTEST_TOKEN:
         raise CouldNotLook(f"bypass_token has {len(token)} characters; at least {SHORTEST_TOKEN} are needed")
+    if not params["page"].strip():
+        raise CouldNotLook("page: no text is named by which the maintenance page is known")
     site = Site(params["url"], params["addresses"], params["ca_path"])
     unknown = f"/{secrets.token_hex(8)}"
     routes = [*params["routes"], {"path": unknown}, {"path": unknown, "method": "POST", "body": {}}]

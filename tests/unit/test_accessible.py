@@ -37,7 +37,8 @@ def check(run_module: Check, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
             ca_path, context = certificate(tmp_path, *names, days=days)
             port, http_port = servers.enter_context(serving(tls, context)), servers.enter_context(serving(plain))
             arguments = {"url": f"https://{HOST}:{port}", "addresses": ["127.0.0.1"], "ca_path": str(ca_path), **given}
-            result = run_module("check_accessible", http_port=http_port, contains=PAGE, report_only=True, **arguments)
+            given = {"contains": PAGE, **arguments}
+            result = run_module("check_accessible", http_port=http_port, report_only=True, **given)
             return result["assertions"][0]
 
         yield run
@@ -58,6 +59,7 @@ def test_a_site_that_people_reach(check: Check) -> None:
         ({"tls": lambda *_: (200, {}, "welcome to nginx")}, "the page does not hold"),
         ({"tls": lambda *_: (503, {"Retry-After": "9"}, PAGE)}, "the page: status 503"),
         ({"tls": lambda *_: (404, {}, PAGE)}, "the page: status 404"),
+        ({"contains": " "}, "any page would do"),
         ({"plain": page}, "port 80: status 200, not a redirect"),
         ({"plain": redirect(f"http://{HOST}/")}, "port 80 leads to"),
         ({"plain": redirect("https://other.example.com/")}, "port 80 leads to"),

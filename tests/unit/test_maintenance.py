@@ -163,6 +163,7 @@ def test_no_answer_is_never_closed(run_module: Run) -> None:
         ({"addresses": [], "url": "http://shop.invalid"}, "has no address"),
         ({"ca_path": "/absent.pem"}, "ca_path: /absent.pem cannot be used"),
         ({"ca_path": __file__}, "cannot be used"),
+        ({"page": " "}, "no text is named by which the maintenance page is known"),
     ],
 )
 def test_what_cannot_be_asked_is_unverifiable(run_module: Run, arguments: dict[str, Any], says: str) -> None:

@@ -7,6 +7,7 @@ from ansible.module_utils.tickbox.assertion import FAILED, PASSED
 from ansible.module_utils.tickbox.pages import (
     Opened,
     Panel,
+    judge_controls,
     judge_dashboard,
     judge_examples,
     judge_loads,
@@ -90,3 +91,8 @@ def test_a_panel_without_a_query_is_not_taken_at_its_word() -> None:
 def test_no_example_is_no_tick() -> None:
     assert judge_examples([], 1, []).status == FAILED
     assert judge_examples([Opened("One", {}, [])], 1, ["GET /a.js: status 404"]).summary == "the page itself: GET /a.js: status 404"
+
+
+def test_no_control_is_no_tick() -> None:
+    seen = judge_controls([], {"front page": []})
+    assert (seen.status, seen.summary) == (FAILED, "no control was there to use")

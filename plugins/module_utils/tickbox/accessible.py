@@ -32,6 +32,8 @@ def judge_accessible(reached: Sequence[Reached], host: str, contains: str) -> Ve
     problems = [f"{entry.address}: {problem}" for entry in reached for problem in _problems(entry, host, contains)]
     if not reached:
         problems.append(f"{host} has no address")
+    if not contains.strip():
+        problems.append("no text is named that the page must hold, so any page would do")
     until = [str(entry.certificate.get("notAfter")) for entry in reached if not isinstance(entry.certificate, str)]
     return verdict(
         problems,

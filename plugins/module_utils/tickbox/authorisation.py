@@ -123,6 +123,8 @@ def judge_authorisation(
     unseen = [f"{where} ({result})" for where, result in ports.items() if result not in ("open", "closed")]
     if unseen and not problems:
         raise CouldNotLook(f"cannot be reached at all: {listed(unseen)}")
+    if not ports and not problems:
+        raise CouldNotLook("no port was tried: hosts or ports names none")
     names = len({attempt.operation for attempt in attempts})
     if not attempts:
         problems.append("no operation is guarded")

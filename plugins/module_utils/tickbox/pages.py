@@ -143,6 +143,8 @@ def judge_controls(tried: Sequence[Done], unnamed: Mapping[str, Sequence[str]]) 
     """post.functionality.controls: each named control has its effect, and no other is there."""
     problems = [f"{one.name}: {listed(one.problems, 2)}" for one in tried if one.problems]
     problems += [f"{place}: the journey does not name {listed(names)}" for place, names in unnamed.items() if names]
+    if not tried:
+        problems.append("no control was there to use")
     return verdict(
         problems,
         f"{len(tried)} controls on {len(unnamed)} pages have the effect that the journey names; there is no other",
