@@ -36,8 +36,10 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         super().__init__()
         self._record: Writer | None = None
         self._include: Any = None
+        self._looked: set[str] = set()  # the items that the task in progress has looked at on some host
 
     def v2_playbook_on_task_start(self, task: Any, is_conditional: bool) -> None:
+        self._looked = set()
         include = outermost_role(task)
         if include is not None and (self._include is None or include.get_name() != self._include.get_name()):
             self._include = include
@@ -56,12 +58,15 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
             self._write("failure", host=result.host.name, task=result.task_name, message=str(result.result.get("msg", "")))
 
     def v2_runner_on_unreachable(self, result: Any) -> None:
-        self._write("unreachable", host=result.host.name, task=result.task_name, message=str(result.result.get("msg", "")))
+        message = str(result.result.get("msg", ""))
+        self._write("unreachable", host=result.host.name, task=result.task_name, message=message, items=sorted(self._looked))
 
     def _assertions(self, result: Any) -> None:
         phase = self._include._role_name if self._include else None
+        once = bool(result.task.run_once)
         for host, assertion in assertions_of(result):
-            self._write("assertion", host=host, phase=phase, seconds=seconds(assertion), **assertion)
+            self._looked |= set() if once else {assertion["item"]}
+            self._write("assertion", host=host, phase=phase, once=once, seconds=seconds(assertion), **assertion)
 
     def _write(self, event: str, **fields: Any) -> None:
         if self._record:

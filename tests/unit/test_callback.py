@@ -14,7 +14,7 @@ import ansible_runner
 import pexpect
 import pytest
 import yaml
-from ansible.module_utils.tickbox.record import read
+from ansible.module_utils.tickbox.record import item_results, read
 
 ROOT = Path(__file__).parents[2]
 HIDDEN = "hunter2"
@@ -41,7 +41,7 @@ def look(item: str, **more: Any) -> dict[str, Any]:
     return {"item": item, "status": "passed", "summary": "as it should be", **TIMES, **more}
 
 
-def step(name: str, tells: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
+def step(name: str, tells: dict[str, Any] | str | None = None, **more: Any) -> dict[str, Any]:
     return {"name": name, "tell": {"tells": tells or {}}, **more}
 
 
@@ -76,6 +76,8 @@ VERIFICATION = [
         when="inventory_hostname == 'app1'",
     )
 ]
+AWAY = {"unreachable": True, "msg": "timed out"}
+SEEN = {"assertions": [look("deploy.release.code")]}
 UNDER_A_LOCK = {
     "name": "Under a lock",
     "block": [role("1. Preflight", "preflight"), role("6. Verification", "verification")],
@@ -104,6 +106,10 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
             step("Change something", {"changed": True}), step("Close", {"summary": {**SUMMARY, "outcome": "deployed"}})
         ),
         "away.yml": play({"name": "Call", "ansible.builtin.ping": {}}),
+        "gone.yml": play(
+            OPEN,
+            step("Look on each", tells="{{ away if inventory_hostname == 'app2' else seen }}", vars={"away": AWAY, "seen": SEEN}),
+        ),
         "slow.yml": play({"name": "Take a second", "tell": {"takes": 1}}),
         "ask.yml": play({"name": "Ask", "ansible.builtin.pause": {"prompt": "Go on?"}}),
     }
@@ -268,6 +274,14 @@ def test_the_record_does_not_depend_on_what_is_shown(log: Callable[..., str], pr
     assert events.count(("assertion", "deploy.verification.running")) == 1
     assert ("failure", "Verify application is running") in events
     assert HIDDEN not in (project / "results.jsonl").read_text()
+
+
+def test_a_host_that_could_not_be_reached_leaves_no_tick_of_the_others(log: Callable[..., str], project: Path) -> None:
+    (project / "results.jsonl").unlink(missing_ok=True)
+    log(3, "gone.yml")
+    seen = item_results(read(project))["deploy.release.code"]
+    assert (seen["status"], seen["hosts"]) == ("unverifiable", ["app1", "app2", "app3"])
+    assert seen["summary"] == "app2 could not be reached, so that nobody looked there"
 
 
 def test_a_terminal_has_a_line_that_is_taken_away_before_anything_is_said(terminal: Callable[..., str]) -> None:

@@ -107,6 +107,23 @@ def test_a_later_look_replaces_an_earlier_one_of_the_same_host() -> None:
         assert item_results(events)["a"]["status"] == last
 
 
+def test_what_others_showed_says_nothing_of_a_host_that_was_gone() -> None:
+    def status(*events: dict[str, Any]) -> dict[str, str]:
+        return {item: result["status"] for item, result in item_results(events).items()}
+
+    gone = {"event": "unreachable", "host": "two", "items": ["a"]}
+    a, b = assertion("a", "passed", once=False), assertion("b", "passed", once=False)
+    assert status(a, b, {**gone, "items": []}) == {"a": "passed", "b": "passed"}
+    assert status(a, b, gone) == {"a": "unverifiable", "b": "passed"}
+    assert status(a, gone, b) == {"a": "unverifiable", "b": "unverifiable"}
+    assert status(gone, {**b, "once": True}) == {"b": "passed"}
+    assert status(gone, b, assertion("b", "passed", "two", once=False)) == {"b": "passed"}
+    assert status(gone, {**assertion("b", "failed"), "once": False}) == {"b": "failed"}
+    assert status(b, gone, {**b, "phase": "rollback"}) == {"b": "passed"}
+    result = item_results([gone, b])["b"]
+    assert (result["summary"], result["hosts"]) == ("two could not be reached, so that nobody looked there", ["one", "two"])
+
+
 def test_looking_again_while_rolling_back_ticks_nothing_of_the_deployment() -> None:
     events = [
         assertion("deploy.release.code", "failed", phase="release"),

@@ -152,10 +152,34 @@ def last_looks(events: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Mappi
     """
     last: dict[str, dict[str, Mapping[str, Any]]] = {}
     for event in events:
-        of_rollback = event.get("phase") == "rollback" and not str(event.get("item")).startswith("rollback.")
-        if event.get("event") == "assertion" and not of_rollback:
+        if event.get("event") == "assertion" and not _of_the_way_back(event):
             last.setdefault(event["item"], {})[event["host"]] = event
     return last
+
+
+def _of_the_way_back(event: Mapping[str, Any]) -> bool:
+    return event.get("phase") == "rollback" and not str(event.get("item")).startswith("rollback.")
+
+
+def unreached(events: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Mapping[str, Any]]]:
+    """For each item the hosts that were gone when it was looked at host by host: what the others showed says nothing of them.
+
+    A host that was gone by then may have had nothing to do with the item. Nobody can say, and the run has failed anyway.
+    """
+    gone: list[str] = []
+    found: dict[str, dict[str, Mapping[str, Any]]] = {}
+    for event in events:
+        hosts, items = gone, []
+        if event.get("event") == "unreachable":
+            gone.append(event["host"])
+            hosts, items = [event["host"]], event.get("items", [])
+        elif event.get("event") == "assertion" and event.get("once") is False and not _of_the_way_back(event):
+            items = [event["item"]]
+        for item in items:
+            for host in hosts:
+                summary = f"{host} could not be reached, so that nobody looked there"
+                found.setdefault(item, {})[host] = {"status": "unverifiable", "summary": summary}
+    return found
 
 
 def item_results(events: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -163,8 +187,10 @@ def item_results(events: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any
 
     A later look at the same item on the same host replaces the earlier one; over hosts, the worst status stands.
     """
-    results = {}
-    for item, by_host in last_looks(events).items():
+    events = list(events)
+    results, without = {}, unreached(events)
+    for item, looks in last_looks(events).items():
+        by_host = {**without.get(item, {}), **looks}
         worst = max(by_host.values(), key=lambda event: SEVERITY.index(event["status"]))
         results[item] = {
             "id": item,
