@@ -13,7 +13,7 @@ description:
     O(build), made by the commands that are set, unchanged since, and its command must have ended well.
   - Tests must have run, enough of them, none failed or passed only when tried again, and no more skipped than may be. Counters
     that a suite recorded of its services must show that these did the work.
-  - Benchmarks must be within their budgets at the 50th and 95th percentile, over enough samples.
+  - Benchmarks must be within their budgets at the 50th and 95th percentile, over 30 samples or more.
   - Analyses must have looked at each file that they should, have found the faults that were planted for them, and nothing else at
     the level that is set. Comments that ask them to look away are counted in the commit itself. C(bandit) may not be told to leave
     out rules or findings, nor read settings of the repository; for each rule that C(oxlint) is given something must be planted.

@@ -132,6 +132,7 @@ SLOW_TAIL = [0.002] * 46 + [0.02] * 4
     ("content", "suite", "says"),
     [
         (report(benchmark(times=[0.002])), BUDGETS, "has 1 samples, at least 50"),
+        (report(benchmark(times=[0.002])), {**BUDGETS, "samples": 1}, "has 1 samples, at least 30"),
         (report(benchmark("test_other")), BUDGETS, "test_list was not measured"),
         (report(), BUDGETS, "test_list was not measured"),
         (report(benchmark(times=[0.006] * 50)), BUDGETS, "p50 6.0 ms, budget 5 ms"),

@@ -232,10 +232,11 @@ def _time(name: str, value: Any) -> float:
 def judge_benchmarks(report: bytes, suite: Mapping[str, Any], problems: Sequence[str]) -> Verdict:
     """pre.quality.performance_benchmarks: each benchmark that has a budget was measured often enough, and is within it.
 
-    ``suite``: ``budgets``, by name of the benchmark ``{p50_ms, p95_ms}``, and ``samples``, the least number of each.
+    ``suite``: ``budgets``, by name of the benchmark ``{p50_ms, p95_ms}``, and ``samples``, the least number of each,
+    where MIN_SAMPLES are not enough.
     """
     budgets: Mapping[str, Mapping[str, Any]] = suite.get("budgets") or {}
-    least = int(suite.get("samples") or MIN_SAMPLES)
+    least = max(MIN_SAMPLES, int(suite.get("samples") or 0))
     expected = {"budgets": dict(budgets), "samples": least}
     found = list(problems)
     if not budgets:
