@@ -181,7 +181,7 @@ class Tours:
 
     async def editor(self, noise: Noise) -> Verdict:
         part = self.part("editor")
-        kinds, workers = int(part.number("token_kinds", 1)), int(part.number("workers", 0))
+        kinds, workers = int(part.number("token_kinds", 1)), int(part.number("workers", 1))
         async with self.chromium.profile() as context:
             visit = await self.chromium.visit(context, Values(self.secret), noise)
             await visit.go(part.steps("start"))
