@@ -143,3 +143,21 @@ def environments(node: Any) -> Iterator[list[str]]:
             yield list(node["environment"]) if isinstance(node["environment"], dict) else [str(node["environment"])]
         for key in ("tasks", "block", "rescue", "always"):
             yield from environments(node.get(key))
+
+
+def tasks_of(tasks: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    for task in tasks:
+        yield task
+        for part in ("block", "rescue", "always"):
+            yield from tasks_of(task.get(part, []))
+
+
+def test_no_look_is_taken_in_a_loop() -> None:
+    """Ansible says of a loop alone on which host it began: a look would replace the one before it."""
+    looped = [
+        f"{path.relative_to(ROOT)}: {task.get('name')}"
+        for path in ROOT.glob("roles/*/tasks/*.yml")
+        for task in tasks_of(yaml.safe_load(path.read_text()))
+        if any(name.startswith("check_") and name != "check_mode" for name in task) and "loop" in task
+    ]
+    assert looped == []
