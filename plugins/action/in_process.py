@@ -4,15 +4,20 @@
 
 A process of its own costs a module half a second: Python starts, and imports Ansible and httpx once more. Visitors wait for the
 looks in the maintenance window, so the modules that look from outside are imported once here. Each such module has a link of its
-name to this file. On any other host, and asynchronously, the module runs as every module does. What the run asks of it
-is settled as own_process.py says.
+name to this file. Asynchronously it runs in a fork of the task's process, which has all that in memory as well, and async_look
+gathers what it saw. On any other host the module runs as every module does. What the run asks of it is settled as own_process.py
+says.
 """
 
 from __future__ import annotations
 
 import contextlib
 import io
+import json
+import os
+import signal
 import sys
+import tempfile
 import traceback
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -52,25 +57,47 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         arguments = arguments_for(self._task, self._templar, variables)
         if arguments is None:
             return {**result, "skipped": True, "skip_reason": "none of its statements is asked for"}
-        if self._connection.transport != "local" or self._play_context.become or self._task.async_val:
+        if self._connection.transport != "local" or self._play_context.become:
             result.update(self._execute_module(module_args=arguments, task_vars=task_vars, wrap_async=self._task.async_val))
         else:
-            result.update(self._call(arguments, task_vars))
+            self._update_module_args(NAME, arguments, task_vars)
+            given = self._begin(arguments) if self._task.async_val else self._call(arguments)
+            result.update(self._parse_returned_data({"stdout": given}, "legacy"))
         seen: dict[str, Any] = result_for(result, self._task, self._templar, variables)
         return seen
 
-    def _call(self, arguments: dict[str, Any], task_vars: dict[str, Any] | None) -> dict[str, Any]:
-        self._update_module_args(NAME, arguments, task_vars)
+    def _call(self, arguments: dict[str, Any]) -> str:
+        """What the module prints, or a failure where it crashes, which would end a process of its own."""
         output = io.StringIO()
         try:
             with patch_module_args(arguments), contextlib.redirect_stdout(output), contextlib.suppress(SystemExit):
                 MODULE.main()
-        except Exception as error:  # it would end a process of its own
+        except Exception as error:
             where = traceback.extract_tb(error.__traceback__)[-1]
             told = f"it crashed: {type(error).__name__} {error} ({Path(where.filename).name}, line {where.lineno})"
-            return {"failed": True, "msg": told}
-        parsed: dict[str, Any] = self._parse_returned_data({"stdout": output.getvalue()}, "legacy")
-        return parsed
+            return json.dumps({"failed": True, "msg": told})
+        return output.getvalue()
+
+    def _begin(self, arguments: dict[str, Any]) -> str:
+        """Call it in a fork, which leaves what it prints where async_status looks for it."""
+        folder = Path(self.get_shell_option("async_dir", "~/.ansible_async")).expanduser()
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile("w", prefix=f"{NAME}.", dir=folder, delete=False) as file:
+            begun = json.dumps(
+                {"ansible_job_id": Path(file.name).name, "started": 1, "finished": 0, "results_file": file.name, "changed": False}
+            )
+            file.write(begun)
+        if os.fork() == 0:
+            try:
+                os.setsid()  # the task's own group ends with the task
+                signal.signal(signal.SIGTERM, signal.SIG_DFL)
+                signal.alarm(self._task.async_val)
+                done = Path(f"{file.name}.done")
+                done.write_text(self._call(arguments))
+                done.replace(file.name)
+            finally:
+                os._exit(0)
+        return begun
 
 
 MODULE: Any = load() if NAME != "in_process" else None

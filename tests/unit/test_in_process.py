@@ -68,3 +68,46 @@ def test_a_look_that_crashes_says_what_it_was(how: str, tmp_path: Path, monkeypa
     assert code != 0
     of_type = "KeyError 'a key' (check_crash.py, line 3)" if how == "in_process" else "'a key'"
     assert f"the look ended without a result: it crashed: {of_type}" in output
+
+
+PLAY = """
+- hosts: localhost
+  gather_facts: false
+  vars: {run_report_only: true}
+  tasks:
+    - check_sleep: {}
+      async: 60
+      poll: 0
+      register: begun
+    - ansible.builtin.debug: {msg: "begun as {{ begun.ansible_job_id }}, {{ begun is finished }}"}
+    - async_look: {jid: "{{ begun.ansible_job_id }}", seconds: SECONDS}
+      register: ended
+    - ansible.builtin.debug: {msg: "it slept {{ ended.slept }}"}
+    - async_look: {jid: ""}
+"""
+SLEEPS = """
+import time
+from ansible.module_utils import basic
+def main():
+    module = basic.AnsibleModule({})
+    time.sleep(2)
+    module.exit_json(slept="well", assertions=[])
+"""
+
+
+@pytest.mark.parametrize(("seconds", "code", "says"), [(30, 0, "it slept well"), (1, 2, "it has not ended after 1 s")])
+def test_a_look_goes_on_beside_others(seconds: int, code: int, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "plugins/action").mkdir(parents=True)
+    (tmp_path / "plugins/module_utils").symlink_to(ROOT / "plugins/module_utils")
+    (tmp_path / "plugins/action/check_sleep.py").symlink_to(ROOT / "plugins/action/in_process.py")
+    (tmp_path / "library").mkdir()
+    (tmp_path / "library/check_sleep.py").write_text(SLEEPS)
+    (tmp_path / "play.yml").write_text(PLAY.replace("SECONDS", str(seconds)))
+    monkeypatch.setenv("ANSIBLE_LIBRARY", str(tmp_path / "library"))
+    monkeypatch.setenv("ANSIBLE_ACTION_PLUGINS", f"{tmp_path / 'plugins/action'}:{ROOT / 'plugins/action'}")
+    command = [str(Path(sys.executable).with_name("ansible-playbook")), "--inventory=localhost,", "--connection=local", "play.yml"]
+    environment = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_ASYNC_DIR": str(tmp_path / "async")}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, cwd=tmp_path)
+    assert done.returncode == code, done.stdout + done.stderr
+    assert "begun as check_sleep." in done.stdout
+    assert says in done.stdout

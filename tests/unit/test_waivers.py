@@ -127,11 +127,13 @@ PLAY = """
       async: 60
       poll: 0
       register: begun
-    - async_look: {jid: "{{ begun.ansible_job_id }}"}
-      register: ended
-      until: ended is finished
-      retries: 30
-      delay: 0.2
+    - async_look: {jid: "{{ begun.ansible_job_id }}", seconds: 30}
+    - name: Asynchronously, in a fork of the task's process
+      check_accessible: {url: "http://127.0.0.1:9", contains: text}
+      async: 60
+      poll: 0
+      register: begun
+    - async_look: {jid: "{{ begun.ansible_job_id }}", seconds: 30}
     - run_gate: {directory: "{{ directory }}", checklist: "{{ checklist }}", phases: [pre, deploy]}
     - run_record: {state: closed, directory: "{{ directory }}", checklist: "{{ checklist }}", facts: {outcome: unchanged}}
 """
@@ -139,6 +141,7 @@ CHECKLIST = [
     {"id": SERVER, "phase": "pre.environment", "text": "Server", "module": "check_server"},
     {"id": SMOKE, "phase": "deploy.verification", "text": "Smoke", "module": "check_smoke"},
     {"id": "deploy.release.migrations", "phase": "deploy.release", "text": "Migrations", "module": "check_migrations"},
+    {"id": "deploy.go_live.accessible", "phase": "deploy.go_live", "text": "Accessible", "module": "check_accessible"},
 ]
 
 
