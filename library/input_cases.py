@@ -36,6 +36,9 @@ options:
     description: Begins the generation, so that the same seed gives the same requests.
     type: str
     default: ""
+  kept:
+    description: Folder in which what schemathesis thought of is kept, and found again where it would come to the same.
+    type: path
 requirements: [schemathesis and openapi-spec-validator on the controller]
 attributes:
   check_mode:
@@ -77,6 +80,7 @@ doubt:
 """
 
 import hashlib
+from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible.module_utils.tickbox.assertion import CouldNotLook
@@ -92,6 +96,7 @@ def main() -> None:
             "refused": {"type": "list", "elements": "dict", "default": []},
             "generated": {"type": "int", "default": 12},
             "seed": {"type": "str", "default": ""},
+            "kept": {"type": "path"},
         },
         supports_check_mode=True,
     )
@@ -99,10 +104,11 @@ def main() -> None:
         if not found:
             module.fail_json(msg=missing_required_lib(name))
     given = module.params
+    kept = Path(given["kept"]) if given["kept"] else None
     begin = int(hashlib.sha256(given["seed"].encode()).hexdigest()[:8], 16)
     try:
         api, _ = interface_of(given["interface"])
-        cases = make(api, given["requests"], given["refused"], given["generated"], begin)
+        cases = make(api, given["requests"], given["refused"], given["generated"], begin, kept)
         problems = {name: found for name in api.operations if (found := api.unbounded(name))}
         operations = list(api.operations)
     except CouldNotLook as reason:

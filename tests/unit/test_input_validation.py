@@ -285,6 +285,24 @@ def test_sql_that_a_database_ran_is_seen_by_its_time(run_module: Run) -> None:
     assert judged(run_module, "canary", "SQL (pg_sleep)", 404, seconds=0.2)["status"] == "passed"
 
 
+def test_generated_requests_are_kept_by_what_they_were_made_from(run_module: Run, interface: str, tmp_path: Path) -> None:
+    given = {"interface": interface, "generated": 3, "seed": "a", "kept": str(tmp_path)}
+    first = run_module("input_cases", requests=REQUESTS, **given)
+    files = sorted(tmp_path.iterdir())
+    again = run_module(
+        "input_cases",
+        requests=[{**one, "body": {"name": "cup", "count": 2}} if "body" in one else one for one in REQUESTS],
+        **given,
+    )
+    assert files == sorted(tmp_path.iterdir())
+    generated = [[case for case in made["cases"] if "generated" in case["what"]] for made in (first, again)]
+    assert generated[0] and generated[0] == generated[1]
+    for other in ({"seed": "b"}, {"generated": 4}, {"interface": interface.replace("[a-z]", "[a-y]")}):
+        before = len(list(tmp_path.iterdir()))
+        run_module("input_cases", requests=REQUESTS, **{**given, **other})
+        assert len(list(tmp_path.iterdir())) > before
+
+
 def test_the_same_seed_makes_the_same_requests(run_module: Run, interface: str) -> None:
     first, second = (run_module("input_cases", interface=interface, requests=REQUESTS, generated=3, seed="a") for _ in range(2))
     assert first["cases"] == second["cases"]

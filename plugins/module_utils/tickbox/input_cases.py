@@ -6,10 +6,14 @@ from __future__ import annotations
 
 import base64
 import copy
+import hashlib
 import json
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote, urlencode
 
@@ -318,12 +322,37 @@ def wrong_methods(api: Api) -> Iterator[Case]:
             }
 
 
+def kept_generated(cases: Cases, count: int, seeded: int, folder: Path | None) -> list[Case]:
+    """What is generated for an operation: seconds of work, which come to the same wherever all that it depends on is the same."""
+    if folder is None:
+        return cases.generated(count, seeded)
+    example = {name: value for name, value in cases.example.items() if name != "body"}
+    tools = [version("schemathesis"), version("hypothesis"), version("jsonschema"), Path(__file__).read_text()]
+    made_from = json.dumps([cases.api.document, cases.name, example, count, seeded, *tools], sort_keys=True, default=str)
+    file = folder / f"{hashlib.sha256(made_from.encode()).hexdigest()}.json"
+    with suppress(OSError, ValueError):
+        found: list[Case] = json.loads(file.read_text())
+        return found
+    made = cases.generated(count, seeded)
+    folder.mkdir(parents=True, exist_ok=True)
+    new = file.with_suffix(f".{os.getpid()}")
+    new.write_text(json.dumps(made))
+    new.replace(file)
+    return made
+
+
 def make(
-    api: Api, requests: Sequence[Mapping[str, Any]], refused: Sequence[Mapping[str, Any]], count: int, seeded: int
+    api: Api,
+    requests: Sequence[Mapping[str, Any]],
+    refused: Sequence[Mapping[str, Any]],
+    count: int,
+    seeded: int,
+    folder: Path | None = None,
 ) -> list[Case]:
     """All cases for all operations, each once. ``count``: generated for each operation. Raises CouldNotLook.
 
     refused: requests that must be refused whatever the document says, as a validator that the code lost is not in it either.
+    folder: where generated ones are kept.
     """
     examples = {str(request["operation"]): request for request in reversed(requests)}
     if lacking := sorted(set(api.operations) - set(examples)):
@@ -334,5 +363,7 @@ def make(
     made += [Cases(api, name, {**examples[name], **request}).refused() for request in refused for name in [request["operation"]]]
     for name in api.operations:
         cases = Cases(api, name, examples[name])
-        made += [*cases.all(), *(cases.generated(count, seeded) if cases.schema is not None or cases.parameters else [])]
+        made += cases.all()
+        if cases.schema is not None or cases.parameters:
+            made += kept_generated(cases, count, seeded, folder)
     return list({json.dumps(case | {"what": ""}, sort_keys=True): case for case in reversed(made)}.values())[::-1]
