@@ -4,14 +4,16 @@
 
 from __future__ import annotations
 
+import fcntl
+import hashlib
 import http.client
 import io
 import re
 import socket
-import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
@@ -21,6 +23,7 @@ from .operations import Operation, read_operations
 from .site import SITE_SPEC, TIMEOUT, Site, patiently, together
 
 CREDIT = 30  # requests that may go out at once after a silence: every limit has some room for bursts
+FURTHEST = 60.0  # seconds to the next turn at most: what an earlier start of this machine left says nothing
 PATIENCE = 30.0  # seconds to wait in all for one request that the site refuses as one too many
 REFERENCE = re.compile(r"""(?:src|href)\s*=\s*["']?([^"'\s>]+)""", re.IGNORECASE)
 
@@ -75,8 +78,7 @@ class Visitor:
         self.site = Site(params["url"], params["addresses"], params["ca_path"])
         self.http_port = params.get("http_port", 80)
         self._interval = 1 / params["pace"]
-        self._next = 0.0
-        self._lock = threading.Lock()
+        self._turns = turns_of(self.site)
         self.headers: dict[str, str] = {}
         first = [self.ask(address, Request(), patient=False) for address in self.site.addresses]
         unreachable = [answer.outcome for answer in first if answer.status == NO_ANSWER]
@@ -141,10 +143,22 @@ class Visitor:
         return Answer(response.status, joined, body)
 
     def _wait(self) -> None:
-        with self._lock:
-            turn = max(self._next, time.monotonic() - CREDIT * self._interval)
-            self._next = turn + self._interval
-        time.sleep(max(0.0, turn - time.monotonic()))
+        """Wait for the turn of one request. Looks that go on side by side are one visitor to the site, and share its turns."""
+        with self._turns.open("a+") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            file.seek(0)
+            now = time.monotonic()
+            turn = max(min(float(file.read() or 0), now + FURTHEST), now - CREDIT * self._interval)
+            file.truncate(0)
+            file.write(str(turn + self._interval))
+        time.sleep(max(0.0, turn - now))
+
+
+def turns_of(site: Site) -> Path:
+    """The file that says when the next request to a site may leave this machine, in the time since it was started."""
+    folder = Path("~/.cache/tickbox/turns").expanduser()
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder / hashlib.sha256(f"{site.scheme}://{site.host}:{site.port} {site.addresses}".encode()).hexdigest()[:32]
 
 
 class _Replay:
