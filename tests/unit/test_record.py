@@ -15,6 +15,7 @@ from ansible.module_utils.tickbox.record import (
     end_of,
     ended,
     item_results,
+    module_seconds,
     phase_seconds,
     read,
     seconds,
@@ -167,6 +168,17 @@ def test_a_phase_lasts_until_the_next_begins(record: Path) -> None:
         {"name": "p2", "seconds": 1.0},
         {"name": "p3", "seconds": 7.0},
     ]
+
+
+def look(item: str, began: int, ended: int) -> dict[str, str]:
+    times = {name: f"2026-01-01T00:00:{second:02}.000+00:00" for name, second in (("started", began), ("ended", ended))}
+    return {"event": "assertion", "item": item, **times}
+
+
+def test_a_module_looked_as_long_as_any_of_its_looks_went_on() -> None:
+    checklist = [{"id": "a.b.c", "module": "one"}, {"id": "a.b.d", "module": "one"}, {"id": "a.b.e", "module": "other"}]
+    events = [look("a.b.c", 0, 4), look("a.b.d", 2, 6), look("a.b.c", 10, 11), look("a.b.e", 0, 9), look("signoff.qa_lead", 0, 30)]
+    assert module_seconds(events, checklist) == [{"name": "other", "seconds": 9.0}, {"name": "one", "seconds": 7.0}]
 
 
 def test_each_line_is_one_json_object(record: Path) -> None:

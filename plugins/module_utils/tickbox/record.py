@@ -9,7 +9,7 @@ import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -226,3 +226,24 @@ def phase_seconds(events: list[dict[str, Any]], ended: float) -> list[dict[str, 
     begun = [event for event in events if event.get("event") == "phase"]
     ends = [*[event["time"] for event in begun[1:]], ended][: len(begun)]
     return [{"name": event["name"], "seconds": round(end - event["time"], 1)} for event, end in zip(begun, ends, strict=True)]
+
+
+def module_seconds(events: Sequence[Mapping[str, Any]], checklist: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """How long each module looked, the slowest first: by the times of its own looks, each moment counted once."""
+    module_of = {item["id"]: item["module"] for item in checklist if "module" in item}
+    spans: dict[str, list[tuple[datetime, datetime]]] = {}
+    for event in events:
+        if event.get("event") == "assertion" and event["item"] in module_of:
+            began, ended = (datetime.fromisoformat(event[name]) for name in ("started", "ended"))
+            spans.setdefault(module_of[event["item"]], []).append((began, ended))
+    found = [{"name": name, "seconds": round(_covered(looks), 1)} for name, looks in spans.items()]
+    return sorted(found, key=lambda one: (-float(str(one["seconds"])), str(one["name"])))
+
+
+def _covered(spans: Iterable[tuple[datetime, datetime]]) -> float:
+    """Seconds that lie in any of the spans."""
+    seconds, until = 0.0, datetime.min.replace(tzinfo=UTC)
+    for began, ended in sorted(spans):
+        seconds += max(0.0, (ended - max(began, until)).total_seconds())
+        until = max(until, ended)
+    return seconds

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from .assertion import PENDING
-from .record import CLOSED, SUMMARY, BrokenRecord, counted, item_results, phase_seconds, read
+from .record import CLOSED, SUMMARY, BrokenRecord, counted, item_results, module_seconds, phase_seconds, read
 
 INTERRUPTED = "interrupted"  # how a run ended that did not come to its close
 UNSIGNED = {"status": PENDING, "summary": "nobody has signed it yet", "hosts": [], "seconds": 0.0}
@@ -41,6 +41,7 @@ def summarise(events: Sequence[dict[str, Any]], checklist: Sequence[Mapping[str,
         "outcome": INTERRUPTED,
         **{name: value for name, value in facts.items() if name != SAMPLES},
         "phases": phase_seconds(run, ended),
+        "modules": module_seconds(run, checklist),
         "failures": failures(run),
         "counts": dict(Counter(item["status"] for item in items)),
         "items": items,
