@@ -233,7 +233,7 @@ def module_seconds(events: Sequence[Mapping[str, Any]], checklist: Sequence[Mapp
     module_of = {item["id"]: item["module"] for item in checklist if "module" in item}
     spans: dict[str, list[tuple[datetime, datetime]]] = {}
     for event in events:
-        if event.get("event") == "assertion" and event["item"] in module_of:
+        if event.get("event") == "assertion" and event["item"] in module_of and "started" in event:
             began, ended = (datetime.fromisoformat(event[name]) for name in ("started", "ended"))
             spans.setdefault(module_of[event["item"]], []).append((began, ended))
     found = [{"name": name, "seconds": round(_covered(looks), 1)} for name, looks in spans.items()]
