@@ -1,4 +1,4 @@
-"""The tests of the scenarios can be collected: an error in one is known before a host is made for it."""
+"""`make test` runs each scenario, and its tests can be collected: an error in one is known before a host is made for it."""
 
 import os
 import subprocess
@@ -10,7 +10,10 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize("scenario", sorted(path.parent.name for path in (ROOT / "molecule").glob("*/tests")))
+SCENARIOS = sorted(path.parent.name for path in (ROOT / "molecule").glob("*/tests"))
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS)
 def test_the_tests_of_a_scenario_can_be_collected(scenario: str) -> None:
     folder = ROOT / "molecule" / scenario
     done = subprocess.run(
@@ -22,3 +25,9 @@ def test_the_tests_of_a_scenario_can_be_collected(scenario: str) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout
+
+
+def test_each_scenario_is_run_once() -> None:
+    lines = (ROOT / "tools/test").read_text().splitlines()
+    named = [word for line in lines if line.split()[:1] in (["scenarios"], ["part"]) for word in line.split()[1:]]
+    assert sorted(word for word in named if word in SCENARIOS) == SCENARIOS
