@@ -28,6 +28,11 @@ options:
     description: Restore point that goes with it; empty where its schema is the present one.
     type: str
     default: ""
+  compatible:
+    description: Migrations that earlier code works with as well. Without a restore point the schema may have these.
+    type: list
+    elements: str
+    default: []
   phases:
     description: The beginnings of this run's phases in order, each with C(phase) and C(time) (Unix time).
     type: list
@@ -229,7 +234,7 @@ def look(params: dict[str, Any], check_mode: bool) -> Verdict:
     if params["database"]:
         data = look_at_data(params)
         renamed = data.rename
-        kept = {name: params[name] for name in ("run", "database", "restore_point")}
+        kept = {name: params[name] for name in ("run", "database", "restore_point", "compatible")}
         seen.append(rollback_ready.judge_data(data, manifest, **kept))
     if all(one.status == PASSED for one in seen):
         seen.append(rollback_ready.estimate(params["phases"], params["now"], start, renamed, params["seconds"]))
@@ -242,6 +247,7 @@ def main() -> None:
         argument_spec={
             "earlier": {"type": "dict", "required": True},
             "restore_point": text,
+            "compatible": {"type": "list", "elements": "str", "default": []},
             "phases": {"type": "list", "elements": "dict", "required": True},
             "now": {"type": "float", "required": True},
             "seconds": {"type": "float", "default": 120},

@@ -62,11 +62,15 @@ free_inodes:
   returned: always
   type: int
 way_back:
-  description: The release to go back to, the restore point that holds the schema and rows it had (empty where none is needed), and
-    the migrations that ran since, as the releases that are taken back end with them.
+  description: The release to go back to, the restore point that holds the schema and rows it had (empty where there is none), the
+    migrations that ran since, as the releases that are taken back end with them, and the run that began with them.
   returned: O(way_back=true)
   type: dict
-  sample: {target: v1.0.0-1a2b3c4d, restore_point: shop_before_20260102t030405z_9f1c, migrations: [3f1c]}
+  sample:
+    target: v1.0.0-1a2b3c4d
+    restore_point: shop_before_20260102t030405z_9f1c
+    migrations: [3f1c]
+    run: 20260102t030405z_9f1c
 """
 
 import json

@@ -11,6 +11,7 @@ short_description: Let a release serve, once its process is well
 description:
   - Waits until the process on O(socket) answers O(health_path) with 200, then replaces each of the links by a rename, then changes
     the units. All in one call, since it is done in the maintenance window.
+  - A timer that is started goes on from where the same timer of another release stood.
   - A process that does not become well within O(timeout) fails the module before any link has changed, with the end of the journal
     of the units that O(start) names.
   - Without links and units it waits alone.
@@ -51,6 +52,13 @@ options:
     type: list
     elements: str
     default: []
+  drain:
+    description: Socket of a release that serves no longer. Units are only changed once nobody is connected to it any more.
+    type: path
+  drain_seconds:
+    description: Seconds that its last requests may take. Who is connected then is told of in RV(connections_left).
+    type: float
+    default: 60
 attributes:
   check_mode:
     support: full
@@ -69,6 +77,7 @@ EXAMPLES = r"""
     stop: [shop-worker@v1.service]
     restart: [shop-worker@v2.service]
     enable: [shop-web@v2.service, shop-worker@v2.service]
+    drain: /run/shop/v1.sock
 """
 
 RETURN = r"""
@@ -91,6 +100,10 @@ enabled:
   returned: always
   type: list
   elements: str
+connections_left:
+  description: How many were still connected to O(drain) when its time was up.
+  returned: always
+  type: int
 """
 
 import os
@@ -100,6 +113,7 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.tickbox.answers import Answer, ask_unix
+from ansible.module_utils.tickbox.drain import drained
 from ansible.module_utils.tickbox.unit_control import UNIT_SPEC, change_units, last_words
 
 PAUSE = 0.1  # seconds between two questions
@@ -129,6 +143,8 @@ def main() -> None:
             "health_path": {"type": "str", "required": True},
             "timeout": {"type": "float", "default": 30},
             "links": {"type": "dict", "default": {}},
+            "drain": {"type": "path"},
+            "drain_seconds": {"type": "float", "default": 60},
             **UNIT_SPEC,
         },
         supports_check_mode=True,
@@ -152,8 +168,11 @@ def main() -> None:
                     replace(link, target)
     except OSError as error:
         module.fail_json(msg=f"A link could not be replaced: {error}")
+    left = drained(Path(given["drain"]), given["drain_seconds"]) if given["drain"] and not module.check_mode else 0
+    if left:
+        module.warn(f"{left} connections to {given['drain']} were open after {given['drain_seconds']:g} s, and are not waited for")
     changed = change_units(module)
-    module.exit_json(**{**changed, "changed": changed["changed"] or bool(replaced)}, links=replaced)
+    module.exit_json(**{**changed, "changed": changed["changed"] or bool(replaced)}, links=replaced, connections_left=left)
 
 
 if __name__ == "__main__":

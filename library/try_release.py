@@ -9,8 +9,8 @@ DOCUMENTATION = r"""
 module: try_release
 short_description: Start the web process of a release once more beside what serves, and send it the smoke requests
 description:
-  - The process is that of its unit, with its user, code and settings, thus on the database as it is now, and listens on a spare
-    socket that only this module asks. It is stopped again.
+  - The process is that of its unit, with its user, code and settings, thus on the database as it is now unless O(environment) names
+    another, and listens on a spare socket that only this module asks. It is stopped again.
   - What is wrong with it is returned, and is no failure of the module.
 options:
   unit_file:
@@ -42,6 +42,10 @@ options:
     description: Header in which the id of a request is sent, and in which the application returns it.
     type: str
     default: X-Request-ID
+  environment:
+    description: Settings that take the place of the release's own, as those that lead to another database.
+    type: dict
+    default: {}
 attributes:
   check_mode:
     support: full
@@ -96,7 +100,7 @@ def ask(socket: Path, requests: list[dict[str, Any]], id_header: str) -> list[st
 
 
 def look(given: dict[str, Any]) -> tuple[int, list[str]]:
-    with spare(Path(given["unit_file"]), given["release"], Path(given["socket"])) as (unit, socket):
+    with spare(Path(given["unit_file"]), given["release"], Path(given["socket"]), given["environment"]) as (unit, socket):
         if problem := unwell(unit, socket, given["health_path"], given["timeout"]):
             return 0, [problem]
         return len(given["requests"]), ask(socket, given["requests"], given["request_id_header"])
@@ -111,6 +115,7 @@ def main() -> None:
             "timeout": {"type": "float", "default": 30},
             "requests": {"type": "list", "elements": "dict", "required": True},
             "request_id_header": {"type": "str", "default": "X-Request-ID"},
+            "environment": {"type": "dict", "default": {}, "no_log": True},
         },
         supports_check_mode=True,
     )

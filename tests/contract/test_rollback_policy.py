@@ -183,10 +183,11 @@ def test_a_dump_takes_the_place_of_the_restore_point() -> None:
 
 
 def test_without_a_migration_there_is_nothing_to_decide() -> None:
-    found = facts("policy.yml", "Begin with what the manifests say", rollback_restore_point="")
+    found = facts("policy.yml", "Begin with what the manifests say", rollback_restore_point="", rollback_migrations=[])
     assert found["rollback_against"]["keep"] == ""
     assert "leave rollback_database out" in found["rollback_against"]["restore"]
     assert facts("policy.yml", "Begin with what the manifests say")["rollback_against"] == {}
+    assert facts("policy.yml", "Begin with what the manifests say", rollback_restore_point="")["rollback_against"] == {}
 
 
 def test_how_a_deployment_ends_whose_way_back_would_cost_rows() -> None:

@@ -10,7 +10,7 @@ from ansible.module_utils.tickbox.releases import NoWayBack, way_back
 
 def release(version: str, earlier: str = "", restore_point: str = "", state: str = "verified", head: str = "1") -> dict[str, Any]:
     about = {"version": version, "from_release": earlier, "restore_point": restore_point, "state": state}
-    return {**about, "migration_head": [head]}
+    return {**about, "migration_head": [head], "run_id": f"run of {version}"}
 
 
 RELEASES = {
@@ -24,11 +24,11 @@ RELEASES = {
 @pytest.mark.parametrize(
     ("current", "target", "expected"),
     [
-        ("two", None, {"target": "one", "restore_point": "before_two", "migrations": ["2"]}),
-        ("three", None, {"target": "two", "restore_point": "", "migrations": []}),
-        ("three", "one", {"target": "one", "restore_point": "before_two", "migrations": ["2"]}),
-        ("four", "v2", {"target": "two", "restore_point": "before_four", "migrations": ["4"]}),
-        ("four", "v1", {"target": "one", "restore_point": "before_two", "migrations": ["2", "4"]}),
+        ("two", None, {"target": "one", "restore_point": "before_two", "migrations": ["2"], "run": "run of v2"}),
+        ("three", None, {"target": "two", "restore_point": "", "migrations": [], "run": ""}),
+        ("three", "one", {"target": "one", "restore_point": "before_two", "migrations": ["2"], "run": "run of v2"}),
+        ("four", "v2", {"target": "two", "restore_point": "before_four", "migrations": ["4"], "run": "run of v4"}),
+        ("four", "v1", {"target": "one", "restore_point": "before_two", "migrations": ["2", "4"], "run": "run of v2"}),
     ],
 )
 def test_finds_the_release_and_the_restore_point_of_its_schema(current: str, target: str | None, expected: dict[str, Any]) -> None:
@@ -52,9 +52,18 @@ def test_says_why_there_is_no_way_back(current: str, releases: Any, target: str 
         way_back(current, releases, target)
 
 
+def test_a_release_that_migrated_without_a_restore_point_leaves_none() -> None:
+    """What a later one made holds the schema of the rolling release, not that of the target."""
+    rolling = {**RELEASES, "two": release("v2", "one", head="2")}
+    expected = {"target": "one", "restore_point": "", "migrations": ["2"], "run": "run of v2"}
+    assert way_back("two", rolling) == expected
+    assert way_back("four", rolling, "v1") == {**expected, "migrations": ["2", "4"]}
+    assert way_back("four", rolling)["restore_point"] == "before_four"
+
+
 def test_does_not_turn_in_a_circle() -> None:
     circle = {"a": release("v1", "b"), "b": release("v2", "a")}
-    assert way_back("a", circle) == {"target": "b", "restore_point": "", "migrations": []}
+    assert way_back("a", circle) == {"target": "b", "restore_point": "", "migrations": [], "run": ""}
     with pytest.raises(NoWayBack):
         way_back("a", circle, "v9")
 

@@ -159,6 +159,18 @@ def test_refuses_a_newer_schema_without_a_restore_point() -> None:
     assert "the schema is at 0002" in judge(point="").summary
 
 
+@pytest.mark.parametrize(("compatible", "status"), [(["0002", "0009"], "passed"), (["0009"], "failed"), ([], "failed")])
+def test_a_newer_schema_that_is_declared_compatible_needs_none(compatible: list[str], status: str) -> None:
+    seen = judge_data(DATA, MANIFEST, run="x", database="shop", restore_point="", compatible=compatible)
+    assert seen.status == status
+    assert ("is to go on with 0002" in seen.summary) is (status == "passed")
+
+
+def test_an_older_schema_is_never_compatible() -> None:
+    older = replace(DATA, live_head=[])
+    assert judge_data(older, MANIFEST, run="x", database="shop", restore_point="", compatible=["0001"]).status == "failed"
+
+
 PHASES = [
     {"phase": "release", "time": 10},
     {"phase": "preflight", "time": 100},

@@ -60,7 +60,8 @@ def tried(run_module: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> R
 
     def run(requests: Any = None, doubt: str = "", **answers: Any) -> dict[str, Any]:
         @contextmanager
-        def spare(unit_file: Path, instance: str, socket: Path) -> Iterator[tuple[str, Path]]:
+        def spare(unit_file: Path, instance: str, socket: Path, environment: dict[str, str]) -> Iterator[tuple[str, Path]]:
+            assert environment == {"DATABASE_URL": "the copy"}
             assert (unit_file.name, instance, socket.name) == ("shop-web@v1.service", "v1", "v1.sock")
             if doubt:
                 raise CouldNotLook(doubt)
@@ -69,8 +70,10 @@ def tried(run_module: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> R
 
         monkeypatch.setattr(try_release, "spare", spare)
         monkeypatch.setattr(spare_start, "last_words", lambda unit: f"{unit} said so")
-        given = {"unit_file": "/etc/systemd/system/shop-web@v1.service", "release": "v1", "socket": "/run/shop/v1.sock"}
+        unit = "/etc/systemd/system/shop-web@v1.service"
+        given: dict[str, Any] = {"unit_file": unit, "release": "v1", "socket": "/run/shop/v1.sock"}
         asked = REQUESTS if requests is None else requests
+        given["environment"] = {"DATABASE_URL": "the copy"}
         return run_module("try_release", **given, health_path="/healthz", timeout=0.3, requests=asked)
 
     return run

@@ -18,12 +18,13 @@ def way_back(current: str, releases: Mapping[str, Mapping[str, Any]], target: st
     """The release to go back to and the restore point of the schema that it had.
 
     ``target``: a release id or a version; by default the verified release that served before ``current``.
-    Returns ``{target, restore_point, migrations}``; the restore point is empty where no migration has run since. migrations: the
-    heads of the releases that are taken back, those that the target does not have.
+    Returns ``{target, restore_point, migrations, run}``. migrations: the heads of the releases that are taken back, those that the
+    target does not have. run: the first that migrated since, empty where none has. restore_point: that run's, empty where it made
+    none.
     """
     if not current:
         raise NoWayBack("no release serves: there is nothing to go back from")
-    restore_point, heads = "", set()
+    restore_point, run, heads = "", "", set()
     passed = {current}
     step = current
     while True:
@@ -34,8 +35,11 @@ def way_back(current: str, releases: Mapping[str, Mapping[str, Any]], target: st
         if not earlier or earlier in passed:
             wanted = f" to {target}" if target else ""
             raise NoWayBack(f"no way leads back{wanted} from {current}: {step} was deployed when no other release served")
-        heads |= set(manifest.get("migration_head") or [])
-        restore_point = str(manifest.get("restore_point") or "") or restore_point
+        heads |= _heads(manifest)
+        made = str(manifest.get("restore_point") or "")
+        # A rolling release migrates without one: what later releases made holds its schema, not the target's.
+        if made or _heads(manifest) != _heads(releases.get(earlier, manifest)):
+            restore_point, run = made, str(manifest.get("run_id") or "")
         if _is(earlier, releases.get(earlier, {}), target):
             break
         passed.add(earlier)
@@ -45,8 +49,11 @@ def way_back(current: str, releases: Mapping[str, Mapping[str, Any]], target: st
         raise NoWayBack(f"release {earlier} is not on this host any more")
     if found.get("state") != VERIFIED:
         raise NoWayBack(f"release {earlier} was never verified (it is {found.get('state')}): it is no target")
-    migrations = sorted(heads - set(found.get("migration_head") or []))
-    return {"target": earlier, "restore_point": restore_point, "migrations": migrations}
+    return {"target": earlier, "restore_point": restore_point, "migrations": sorted(heads - _heads(found)), "run": run}
+
+
+def _heads(manifest: Mapping[str, Any]) -> set[str]:
+    return set(manifest.get("migration_head") or [])
 
 
 def _is(release_id: str, manifest: Mapping[str, Any], target: str | None) -> bool:

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -96,8 +96,13 @@ def judge_earlier(seen: Earlier, manifest: Mapping[str, Any], release: Path, res
     )
 
 
-def judge_data(seen: Data, manifest: Mapping[str, Any], *, run: str, database: str, restore_point: str) -> Verdict:
-    """The dump of this run is as it was made and off the host, and the restore point holds what the earlier release had."""
+def judge_data(
+    seen: Data, manifest: Mapping[str, Any], *, run: str, database: str, restore_point: str, compatible: Collection[str] = ()
+) -> Verdict:
+    """The dump of this run is as it was made and off the host, and the restore point holds what the earlier release had.
+
+    compatible: migrations that earlier code is declared to work with; without a restore point the schema may have these.
+    """
     dumped = seen.manifest["tables"]
     problems = []
     if seen.manifest["run_id"] != run or seen.manifest["database"] != database:
@@ -109,8 +114,9 @@ def judge_data(seen: Data, manifest: Mapping[str, Any], *, run: str, database: s
     if seen.copies is not None and not any(seen.manifest["file"] in (copy.get("paths") or []) for copy in seen.copies):
         problems.append("the dump has no copy in the repository")
     head = sorted(manifest.get("migration_head") or [])
+    newer = set(seen.live_head) - set(head)
     if not restore_point:
-        if sorted(seen.live_head) != head:
+        if sorted(seen.live_head) != head and not (newer and newer <= set(compatible)):
             there = listed(seen.live_head) or "no migration"
             problems.append(
                 f"the schema is at {there}, the earlier release's at {listed(head) or 'none'}, and there is no restore point"
@@ -119,7 +125,8 @@ def judge_data(seen: Data, manifest: Mapping[str, Any], *, run: str, database: s
         problems.append(f"the restore point {restore_point} is missing")
     else:
         problems += _point_problems(seen, dumped, head, database, restore_point)
-    way = f"restore point {restore_point} with {_rows(seen.point)} rows" if restore_point else "the schema is the earlier release's"
+    kept = f"the earlier release is to go on with {listed(newer)}" if newer else "the schema is the earlier release's"
+    way = f"restore point {restore_point} with {_rows(seen.point)} rows" if restore_point else kept
     return verdict(
         problems,
         f"dump of {sum(dumped.values())} rows{' with a copy in the repository' if seen.copies is not None else ''}, {way}",
