@@ -36,23 +36,13 @@ def test_what_makes_sense_with_a_window_alone_does_not_apply() -> None:
     assert rendered("{{ release_not_applicable }}", release_rolling=False) == {}
 
 
-def reasons(**known: Any) -> list[str]:
-    """Why a release would be refused."""
-    task = yaml.safe_load((ROOT / "roles/release/tasks/rolling.yml").read_text())[0]
-    given = {
-        "release_id": "v2-bbbb",
-        "release_from": "v1-aaaa",
-        "release_migration_head": ["0002"],
-        "release_schema_head": ["0001"],
-        "release_migrations_pending": True,
-        "app_migrations_compatible": [],
-        "groups": {"app": ["one"], "web": ["one"], "monitoring": ["one"]},
-    }
-    said = rendered("{{ __release_against | select | list }}", **trusted(task["vars"]), **given | known)
-    assert bool(said) is not rendered(
-        "{{ " + task["ansible.builtin.assert"]["that"] + " }}", **trusted(task["vars"]), **given | known
-    )
-    return list(said)
+def reasons(tasks: str, name: str, **known: Any) -> list[str]:
+    """Why a release would be refused, up to what is to be done about it."""
+    (task,) = (one for one in yaml.safe_load((ROOT / f"roles/release/tasks/{tasks}").read_text()) if one["name"].startswith(name))
+    said = rendered("{{ __release_against | select | list }}", **trusted(task["vars"]), **known)
+    allowed = rendered("{{ " + task["ansible.builtin.assert"]["that"] + " }}", **trusted(task["vars"]), **known)
+    assert allowed is not bool(said)
+    return [reason.partition(":")[0] for reason in said]
 
 
 @pytest.mark.parametrize(
@@ -63,15 +53,48 @@ def reasons(**known: Any) -> list[str]:
         ({"app_migrations_compatible": ["0002"]}, []),
         ({"release_schema_head": ["0002"], "release_migrations_pending": False}, []),
         ({"release_schema_head": ["0003"], "release_migration_head": []}, ["the database is at 0003, which v2-bbbb does not know"]),
-        (
-            {"app_migrations_compatible": ["0002"], "groups": {"app": ["one", "two"], "web": ["one"], "monitoring": ["one"]}},
-            ["it is for an application that has one host, with its web server and monitoring on it"],
-        ),
-        ({"release_from": "", "app_migrations_compatible": ["0002"]}, ["no release serves that could go on meanwhile"]),
     ],
 )
-def test_what_is_not_eligible_is_refused(known: dict[str, Any], says: list[str]) -> None:
-    assert reasons(**known) == says
+def test_migrations_that_are_not_eligible_are_refused(known: dict[str, Any], says: list[str]) -> None:
+    given = {
+        "release_id": "v2-bbbb",
+        "release_migration_head": ["0002"],
+        "release_schema_head": ["0001"],
+        "release_migrations_pending": True,
+        "app_migrations_compatible": [],
+    }
+    assert reasons("rolling.yml", "Refuse migrations", **given | known) == says
+
+
+@pytest.mark.parametrize(
+    ("serves", "web", "says"),
+    [
+        ("v1-aaaa", "one", []),
+        ("v1-aaaa", "two", ["the groups app, web and monitoring have one, two, and it is for applications with one host in them"]),
+        ("", "one", ["no release serves that could go on meanwhile"]),
+    ],
+)
+def test_hosts_that_are_not_eligible_are_refused(serves: str, web: str, says: list[str]) -> None:
+    groups = {"app": ["one"], "web": [web], "monitoring": ["one"]}
+    assert reasons("plan.yml", "Refuse what cannot be rolling", release_from=serves, groups=groups) == says
+
+
+@pytest.mark.parametrize(
+    ("asked", "resumed", "rolling"),
+    [
+        ({}, {}, False),
+        ({"deploy_strategy": "rolling"}, {}, True),
+        ({}, {"rollback_resumed": {"rolling": True}}, True),
+        ({"deploy_strategy": "rolling"}, {"rollback_resumed": {"rolling": True}}, True),
+        ({"deploy_strategy": "maintenance"}, {"rollback_resumed": {"rolling": True}}, False),
+        ({"deploy_strategy": "rolling"}, {"rollback_resumed": {"rolling": False}}, False),
+    ],
+)
+def test_a_deployment_that_was_cut_off_goes_on_as_it_was_begun(asked: Any, resumed: Any, rolling: bool) -> None:
+    plan = yaml.safe_load((ROOT / "roles/release/tasks/plan.yml").read_text())
+    (task,) = (one for one in plan if one["name"] == "Remember whether visitors are served all the while")
+    known = {**trusted(task["vars"]), **asked, **resumed}
+    assert rendered(task["ansible.builtin.set_fact"]["release_rolling"], **known) is rolling
 
 
 def test_it_is_refused_before_anything_has_changed() -> None:

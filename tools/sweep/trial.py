@@ -37,7 +37,7 @@ done
 HALF_MADE = """
 for release in /srv/examples/releases/*/; do [ -e "$release/manifest.json" ] || echo "$release without a manifest"; done
 find /var/lib/tickbox/examples -name '.lock.json.*' -o -path '*/maintenance/deploy'
-find /srv/examples /run/examples -maxdepth 1 -type l ! -name current ! -name current.sock
+find /srv/examples /run/examples -maxdepth 1 -type l ! -name current ! -name current.sock ! -name earlier.sock
 find /var/backups/tickbox/examples -name '*.part'
 systemctl list-units --plain --no-legend --state=failed 'examples-*' | awk '{print $1, "failed"}'
 """

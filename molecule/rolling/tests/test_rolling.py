@@ -8,12 +8,13 @@ import os
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from machines import ROOT, databases, running_units
-from moment import addresses
+from moment import Moment, addresses
 from traffic import Traffic
 
 ADDRESSES, FIRST_ADDRESS = 12, 220  # other scenarios may have theirs at the same time
@@ -79,6 +80,17 @@ def test_a_migration_that_is_not_declared_is_refused(play: Any, version: Any, ho
     assert (version(), running_units(host)) == ("v1.1.0", before)
 
 
+def test_a_rolling_release_that_fails_goes_back_unnoticed(play: Any, traffic: Any, site: httpx.Client) -> None:
+    with traffic() as seen:
+        done = play("deploy.yml", app_version="v1.1.3-broken-route", deploy_strategy="rolling")
+    assert done.code != 0
+    assert done.summary["outcome"] == "rolled_back"
+    # Whoever asked for a single example met its error meanwhile; nobody here did.
+    assert [release.partition("-")[0] for release in seen.releases] == ["v1.1.0", "v1.1.3"]
+    assert site.get("/version").json()["version"] == "v1.1.0"
+    assert done.summary["window_seconds"] == 0
+
+
 def test_an_upgrade_that_nobody_notices(play: Any, traffic: Any, host: Any) -> None:
     with traffic() as seen:
         done = play("deploy.yml", **ROLLING)
@@ -108,12 +120,16 @@ def test_a_rollback_that_nobody_notices(play: Any, traffic: Any, host: Any) -> N
     assert of_the_same_hour(stamps(host))
 
 
-def test_a_rolling_release_that_fails_goes_back_unnoticed(play: Any, traffic: Any, site: httpx.Client) -> None:
+def test_a_run_that_was_cut_off_is_gone_on_with_unnoticed(play: Any, traffic: Any, host: Any, tmp_path: Path) -> None:
+    """It is killed as soon as visitors meet the new release; whoever goes on need not say that it was rolling."""
+    moment = Moment(tmp_path / "tasks.jsonl", "Clear and rebuild caches again")
     with traffic() as seen:
-        done = play("deploy.yml", app_version="v1.1.3-broken-route", deploy_strategy="rolling")
-    assert done.code != 0
-    assert done.summary["outcome"] == "rolled_back"
-    # Whoever asked for a single example met its error meanwhile; nobody here did.
-    assert [release.partition("-")[0] for release in seen.releases] == ["v1.1.0", "v1.1.3"]
-    assert site.get("/version").json()["version"] == "v1.1.0"
-    assert done.summary["window_seconds"] == 0
+        killed = play("deploy.yml", environment=moment.environment, **ROLLING)
+        done = play("deploy.yml", app_version=ROLLING["app_version"])
+    assert killed.code != 0
+    assert moment.done is not None
+    assert done.summary["outcome"] == "deployed"
+    assert seen.faults == [], seen.faults[:5]
+    assert [release.partition("-")[0] for release in seen.releases] == ["v1.1.0", "v1.2.0"]
+    assert not_applicable(done) == {item for item in NOT_APPLICABLE if item.startswith("deploy")}
+    assert {unit.partition("@")[2].partition("-")[0] for unit in running_units(host)} == {"v1.2.0"}
