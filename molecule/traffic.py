@@ -4,7 +4,6 @@ Nothing is asked twice: a connection that ends without a word, an error and the 
 the release before where the same connection had met the next one.
 """
 
-import hashlib
 import http.client
 import json
 import secrets
@@ -12,12 +11,13 @@ import ssl
 import threading
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any, Self
 
-from testimony import AWAY, HALF, WHOLE, kind_of, mixed
-from witness import ASSET, MAINTENANCE_PAGE, PAGE
+from testimony import AWAY, WHOLE, mixed
+from witness import ASSET, read_answer
 
 CONNECTIONS = 50
 LOOK = 5  # requests of a visitor's turn
@@ -45,7 +45,7 @@ class Visitor:
         )
 
     def ask(self, path: str, body: Any = None) -> tuple[list[str], str]:
-        """The answer as testimony has it, and its text."""
+        """The answer, as ``read_answer`` has it."""
         self.requests += 1
         sent = time.time()
         method, data = ("GET", None) if body is None else ("POST", json.dumps(body))
@@ -56,15 +56,10 @@ class Visitor:
         except (OSError, http.client.HTTPException) as error:
             self._connection.close()
             return self._noted([AWAY, "", f"{path}: {error!r}"], sent), ""
-        text = content.decode(errors="replace")
-        kind = kind_of(answer.status, text, MAINTENANCE_PAGE)
-        what, detail = hashlib.sha256(content).hexdigest()[:12], path if kind == WHOLE else f"{path}: {answer.status} {text[:60]!r}"
-        if kind == WHOLE and path == "/version":
-            what = detail = str(json.loads(text).get("release"))
-            self.met.append((sent, what))
-        elif kind == WHOLE and path == "/" and not (PAGE in text and text.rstrip().endswith("</html>")):
-            kind, detail = HALF, f"half a page, {len(text)} characters"
-        return self._noted([kind, what, detail], sent), text
+        seen, text = read_answer(path, answer.status, content)
+        if seen[0] == WHOLE and path == "/version":
+            self.met.append((sent, seen[1]))
+        return self._noted(seen, sent), text
 
     def look(self) -> None:
         """The page with what it names, between two questions for the version."""
@@ -108,39 +103,30 @@ class Traffic:
         self.long: list[tuple[float, float]] = []
         self._turn = CONNECTIONS * LOOK / rate
         self._over = threading.Event()
-        self._failures: list[BaseException] = []
 
     def __enter__(self) -> Self:
-        self._threads = [threading.Thread(target=self._looks, args=(place,), daemon=True) for place in range(CONNECTIONS)]
-        self._threads += [threading.Thread(target=self._waits, args=(place,), daemon=True) for place in range(len(self.patient))]
-        for thread in self._threads:
-            thread.start()
+        self._pool = ThreadPoolExecutor(CONNECTIONS + len(self.patient))
+        self._visits = [self._pool.submit(self._looks, place) for place in range(CONNECTIONS)]
+        self._visits += [self._pool.submit(self._waits, place) for place in range(len(self.patient))]
         return self
 
     def __exit__(self, *_: object) -> None:
         self._over.set()
-        for thread in self._threads:
-            thread.join()
-        if self._failures:
-            raise RuntimeError("the traffic itself failed") from self._failures[0]
+        self._pool.shutdown()
+        for visit in self._visits:
+            visit.result()  # what failed of the traffic itself
 
     def _looks(self, place: int) -> None:
         due = time.monotonic() + self._turn * place / CONNECTIONS
-        try:
-            while not self._over.wait(max(0.0, due - time.monotonic())):
-                self.visitors[place].look()
-                due = max(due + self._turn, time.monotonic())
-        except Exception as error:  # of the visitor: told when its block ends
-            self._failures.append(error)
+        while not self._over.wait(max(0.0, due - time.monotonic())):
+            self.visitors[place].look()
+            due = max(due + self._turn, time.monotonic())
 
     def _waits(self, place: int) -> None:
         self._over.wait(LONG / 2 * place)
-        try:
-            while not self._over.is_set():
-                self.long.append(self.patient[place].wait_for_a_program())
-                self._over.wait(0.2)
-        except Exception as error:
-            self._failures.append(error)
+        while not self._over.is_set():
+            self.long.append(self.patient[place].wait_for_a_program())
+            self._over.wait(0.2)
 
     @property
     def requests(self) -> int:

@@ -8,6 +8,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urljoin
@@ -93,31 +94,28 @@ class Witness:
         self._over = threading.Event()
         folder.mkdir(parents=True, exist_ok=True)
         self._paths = {name: folder / f"{name}.jsonl" for name in ("written", "looks")}
-        self._faults: list[BaseException] = []
 
     def __enter__(self) -> Self:
         self._files = {name: path.open("w", buffering=1) for name, path in self._paths.items()}
         self._begun, began = time.time(), time.monotonic()
         writers: list[Callable[[int], None]] = [self._writer(person) for person in self._people.writers]
         readers: list[Callable[[int], None]] = [self._reader(client) for client in self._people.readers]
-        self._threads = [
-            threading.Thread(target=self._take_turns, args=(act, place, len(those), began), daemon=True)
+        self._pool = ThreadPoolExecutor(len(writers) + len(readers))
+        self._acts = [
+            self._pool.submit(self._take_turns, act, place, len(those), began)
             for those in (writers, readers)
             for place, act in enumerate(those)
         ]
-        for thread in self._threads:
-            thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._over.set()
-        for thread in self._threads:
-            thread.join()
+        self._pool.shutdown()
         self._ended = time.time()
         for file in self._files.values():
             file.close()
-        if self._faults:
-            raise RuntimeError("the witness itself failed") from self._faults[0]
+        for act in self._acts:
+            act.result()  # what failed of the witness itself
 
     def verdict(
         self,
@@ -141,13 +139,10 @@ class Witness:
     def _take_turns(self, act: Callable[[int], None], place: int, of: int, began: float) -> None:
         """Act in each ``of``-th period. Who is late leaves turns out, and is not followed by a crowd."""
         turn = place
-        try:
-            while not self._over.wait(max(0.0, began + turn * PERIOD - time.monotonic())):
-                act(turn)
-                late = int((time.monotonic() - began) / PERIOD) - turn
-                turn += of * (max(late, 0) // of + 1)
-        except Exception as error:  # of the witness: told when its block ends
-            self._faults.append(error)
+        while not self._over.wait(max(0.0, began + turn * PERIOD - time.monotonic())):
+            act(turn)
+            late = int((time.monotonic() - began) / PERIOD) - turn
+            turn += of * (max(late, 0) // of + 1)
 
     def _note(self, name: str, **line: Any) -> None:
         with self._lock:
@@ -180,7 +175,7 @@ class Witness:
 
 
 def ask(client: httpx.Client, path: str) -> tuple[list[str], str]:
-    """The answer as testimony has it, and its text."""
+    """The answer to it, as ``read_answer`` has it."""
     again = True
     while True:
         answered = False
@@ -195,10 +190,15 @@ def ask(client: httpx.Client, path: str) -> tuple[list[str], str]:
                 again = False
                 continue
             return [HALF if answered else AWAY, "", f"{path}: {error!r}"], ""
-    text = answer.content.decode(errors="replace")
-    kind, what, detail = kind_of(answer.status_code, text, MAINTENANCE_PAGE), hashlib.sha256(answer.content).hexdigest()[:12], path
+    return read_answer(path, answer.status_code, answer.content)
+
+
+def read_answer(path: str, status: int, content: bytes) -> tuple[list[str], str]:
+    """The answer as testimony has it, and its text."""
+    text = content.decode(errors="replace")
+    kind, what, detail = kind_of(status, text, MAINTENANCE_PAGE), hashlib.sha256(content).hexdigest()[:12], path
     if kind != WHOLE:
-        return [kind, what, f"{path}: {answer.status_code}" + (f" {text[:80]!r}" if kind == HALF else "")], text
+        return [kind, what, f"{path}: {status}" + (f" {text[:80]!r}" if kind == HALF else "")], text
     if path == "/version":
         try:
             what = detail = str(json.loads(text)["release"])
