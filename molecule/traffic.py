@@ -62,12 +62,12 @@ class Visitor:
         return self._noted(seen, sent), text
 
     def look(self) -> None:
-        """The page with what it names, between two questions for the version."""
+        """The page with one of the assets that it names, each in its turn, between two questions for the version."""
         at, began = time.time(), time.monotonic()
         before, _ = self.ask("/version")
         page, text = self.ask("/")
-        named = ASSET.search(text)
-        asset = self.ask(named[1])[0] if named else None
+        named = ASSET.findall(text)
+        asset = self.ask(named[len(self.looks) % len(named)])[0] if named else None
         self.ask("/api/examples")
         after, _ = self.ask("/version")
         self.looks.append(
