@@ -161,3 +161,11 @@ def test_no_look_is_taken_in_a_loop() -> None:
         if any(name.startswith("check_") and name != "check_mode" for name in task) and "loop" in task
     ]
     assert looped == []
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_no_result_hides_a_variable_of_the_role(role: str) -> None:
+    """What is registered or set holds for the rest of the play."""
+    tasks = "\n".join(path.read_text() for path in (ROOT / "roles" / role / "tasks").glob("*.yml"))
+    hidden = set(re.findall(r"register: (\w+)", tasks)) & set(load(ROOT / "roles" / role / "vars" / "main.yml"))
+    assert not hidden
