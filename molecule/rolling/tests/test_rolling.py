@@ -1,6 +1,7 @@
 """A rolling release and its way back: no answer fails, none is of two releases, and the work in the background changes hands once.
 
-TRAFFIC is how many requests visitors send in a second; the site's limit is for each of their addresses.
+TRAFFIC is how many requests visitors send in a second; the site's limit is for each of their addresses. What they saw is written to
+reports/rolling.md, a line a test.
 """
 
 import json
@@ -30,9 +31,16 @@ NOT_APPLICABLE = {
 }
 
 
+@pytest.fixture(scope="session")
+def figures() -> Iterator[list[str]]:
+    lines = ["| test | requests | failed | long ones over the switch |", "|---|---|---|---|"]
+    yield lines
+    (ROOT / "reports/rolling.md").write_text("\n".join(lines) + "\n")
+
+
 @pytest.fixture
-def traffic(address: str) -> Any:
-    """What a block of traffic saw; the figures are printed, an answer that failed fails."""
+def traffic(address: str, figures: list[str], request: Any) -> Any:
+    """What a block of traffic saw; an answer that failed fails."""
 
     @contextmanager
     def flowing() -> Iterator[Traffic]:
@@ -41,9 +49,8 @@ def traffic(address: str) -> Any:
             seen = Traffic(address, context, own, RATE)
             with seen:
                 yield seen
-        print(
-            f"{seen.requests} requests, {len(seen.failures)} failed, {seen.long_answers_over_the_switch} long ones over the switch"
-        )
+        cells = [request.node.name, seen.requests, len(seen.failures), seen.long_answers_over_the_switch]
+        figures.append(f"| {' | '.join(map(str, cells))} |")
         assert seen.failures == [], seen.failures[:5]
 
     return flowing
