@@ -18,12 +18,14 @@ FIRST_ADDRESS = 200
 class Moment:
     """``at``: number or name of the task before which it is; empty for none, which only lists the tasks.
 
-    ``do``: a shell command of the controller; empty to kill the run. ``tasks``: the file that is written.
+    ``do``: a shell command of the controller; empty to kill the run. ``look``: one that is run before each task, and prints what
+    there is. ``tasks``: the file that is written.
     """
 
     tasks: Path
     at: str = ""
     do: str = ""
+    look: str = ""
     mark: str = field(default_factory=lambda: secrets.token_hex(8))
 
     @property
@@ -34,21 +36,24 @@ class Moment:
             "TICKBOX_TASKS": str(self.tasks),
             "TICKBOX_AT": self.at,
             "TICKBOX_DO": self.do,
+            "TICKBOX_LOOK": self.look,
             "TICKBOX_MARK": self.mark,
         }
 
-    def _lines(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self.tasks.read_text().splitlines()]
+    @property
+    def lines(self) -> list[dict[str, Any]]:
+        """What the callback wrote down; nothing where the run ended before its first task."""
+        return [json.loads(line) for line in self.tasks.read_text().splitlines()] if self.tasks.exists() else []
 
     @property
     def names(self) -> list[str]:
         """The tasks that began, in their order."""
-        return [line["task"] for line in self._lines() if "task" in line]
+        return [line["task"] for line in self.lines if "task" in line]
 
     @property
     def done(self) -> dict[str, Any] | None:
         """What happened, None where the run never came to it."""
-        return next((line for line in self._lines() if "did" in line), None)
+        return next((line for line in self.lines if "did" in line), None)
 
 
 @contextmanager

@@ -17,11 +17,17 @@ from at_task import CallbackModule
 
 callback = CallbackModule()
 for name in sys.argv[2:]:
-    callback.v2_playbook_on_task_start(SimpleNamespace(name=name, get_name=lambda: f"role : {name}"), False)
+    action = "ansible.builtin.assert" if name == "Touch" else "command"
+    task = SimpleNamespace(name=name, get_name=lambda: f"role : {name}", action=action)
+    callback.v2_playbook_on_task_start(task, False)
     if name == "Leave a job in the background":
         subprocess.Popen(["sleep", "30"], start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     if name == "Touch":
         pathlib.Path(sys.argv[1], "touched").touch()
+    job = {"ansible_job_id": "j1"} if name == "Clear away" else {"ansible_job_id": "j1", "finished": 0} if "job" in name else {}
+    came = {"changed": name == "Touch", **job}
+    told = callback.v2_runner_on_skipped if name == "Skipped" else callback.v2_runner_on_ok
+    told(SimpleNamespace(host=SimpleNamespace(name="one"), task=task, result=came))
 """
 NAMES = ["First", "Leave a job in the background", "Skipped", "Touch", "Touch"]
 LISTED = [f"role : {name}" for name in NAMES]
@@ -61,6 +67,37 @@ def test_the_tasks_are_listed(tasks: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert moment.names == LISTED[2:]
     assert moment.done is None
+
+
+def test_what_came_of_a_task_is_listed(tasks: Path, tmp_path: Path) -> None:
+    moment = Moment(tasks)
+    run(moment, tmp_path, [*NAMES[1:4], "Clear away"])
+    assert [line for line in moment.lines if "of" in line] == [
+        {"of": 1, "host": "one", "outcome": "ok", "job": "j1", "finished": False},
+        {"of": 2, "host": "one", "outcome": "skipped"},
+        {"of": 3, "host": "one", "outcome": "changed"},
+        {"of": 4, "host": "one", "outcome": "ok"},
+    ]
+    for job in under(moment.mark):
+        os.kill(job, signal.SIGKILL)
+
+
+def test_what_is_other_than_before_a_task_that_could_change_something_is_listed(tasks: Path, tmp_path: Path) -> None:
+    moment = Moment(tasks, look=f"cd {tmp_path}; echo one; find . -name touched; echo x >> looks")
+    run(moment, tmp_path, ["First", "Touch", "Skipped", "Second", "Third", "Skipped", "Skipped"])
+    assert [line for line in moment.lines if "after" in line] == [
+        {"after": 0, "other": []},
+        {"after": 1, "other": []},
+        {"after": 4, "other": ["./touched"]},
+        {"after": 5, "other": []},
+    ]
+    assert (tmp_path / "looks").read_text() == "x\n" * 4
+
+
+def test_where_it_could_not_be_looked_nothing_is_known_to_be_the_same(tasks: Path, tmp_path: Path) -> None:
+    moment = Moment(tasks, look="echo lost >&2; exit 255")
+    run(moment, tmp_path, NAMES[2:4])
+    assert [line["other"] for line in moment.lines if "after" in line] == [["it could not be looked: lost"]]
 
 
 @pytest.mark.parametrize("at", ["2", "Touch", "role : Touch"])

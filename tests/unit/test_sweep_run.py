@@ -10,13 +10,18 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import look
 import pytest
 import trial
 from points import START, WANTED, Point, Seen
+from steps import Step
 from testimony import Verdict
 
 FOLDER = Path(trial.__file__).parent
-TASKS = {"deploy": ["run : Open", "release : Stage"], "rollback": ["run : Open"]}
+TASKS = {
+    "deploy": [Step("run : Open", ["one"], []), Step("release : Look", [], []), Step("release : Stage", [], ["a file"])],
+    "rollback": [Step("run : Open", ["one"], [])],
+}
 
 
 class Imagined:
@@ -36,7 +41,11 @@ class Imagined:
         self.version = START[run]
         return self.begins
 
-    def tasks(self, run: str) -> list[str]:
+    def run(self, log: str, arguments: list[str]) -> int:
+        self.version = WANTED[log]
+        return 0
+
+    def tasks(self, run: str) -> list[Step]:
         self.version = WANTED[run]
         return TASKS[run]
 
@@ -46,7 +55,16 @@ class Imagined:
             raise found
         self.version = WANTED[point.run]
         served = {"one": f"{self.version}-1"}
-        whole: dict[str, Any] = {"killed": True, "task": point.task, "left": (), "advice": "", "recovery": 0, "served": served}
+        before = tuple(at for at, step in enumerate(TASKS[point.run][: point.at - 1], 1) if step.changed)
+        whole: dict[str, Any] = {
+            "killed": True,
+            "task": point.task,
+            "changed": before,
+            "left": (),
+            "advice": "",
+            "recovery": 0,
+            "served": served,
+        }
         more: dict[str, Any] = {
             "site": self.version,
             "witness": "",
@@ -98,16 +116,19 @@ def sweep(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
 
 def test_all_points_are_tried_where_the_host_is(sweep: Any, tmp_path: Path) -> None:
     done = sweep()
-    assert (done.code, done.tried) == (0, [1, 3, 2])
-    assert "Recovered: 3 of the 3 points" in (tmp_path / "docs/sweep.md").read_text()
+    assert (done.code, done.tried) == (0, [1, 4, 3])
+    assert (
+        "Recovered: 3 of the 3 states that were tried, of 3; with them 4 of the 4 points."
+        in (tmp_path / "docs/sweep.md").read_text()
+    )
     again = sweep()
     assert (again.code, again.tried, again.built) == (0, [], 0)
 
 
 def test_named_points_are_tried_again(sweep: Any) -> None:
     sweep()
-    assert sweep("--points", "2,3").tried == [2, 3]
-    with pytest.raises(SystemExit, match="there is no point 9; there are 1 to 3"):
+    assert sweep("--points", "2,4").tried == [2, 4]
+    with pytest.raises(SystemExit, match="there is no point 9; there are 1 to 4"):
         sweep("--points", "2,9")
 
 
@@ -125,7 +146,7 @@ def test_a_point_that_is_not_recovered_is_told_and_the_host_made_anew(
 ) -> None:
     monkeypatch.setattr(Imagined, "broken", {1: broken})
     done = sweep()
-    assert (done.code, sorted(done.tried)) == (1, [1, 2, 3])
+    assert (done.code, sorted(done.tried)) == (1, [1, 3, 4])
     assert done.built == 3  # to list the tasks, for the first points, after the first
     # It stays until it was tried again.
     assert (sweep().code, sweep().tried) == (1, [])
@@ -181,7 +202,7 @@ def test_a_trial_kills_asks_and_recovers(monkeypatch: pytest.MonkeyPatch, tmp_pa
         begun.append(arguments[0])
         log.write_text('"dead run", "go on with: ansible-playbook deploy.yml -e app_version=v1.1.0", "x"')
         if environment:
-            lines = [{"number": 1, "task": "run : Open"}, {"at": 1, "did": "kill"}]
+            lines = [{"number": 1, "task": "run : Open", "action": "run_record"}, {"at": 1, "did": "kill"}]
             Path(environment["TICKBOX_TASKS"]).write_text("\n".join(map(json.dumps, lines)))
             return -signal.SIGKILL
         if arguments[0] == "deploy.yml":
@@ -194,7 +215,7 @@ def test_a_trial_kills_asks_and_recovers(monkeypatch: pytest.MonkeyPatch, tmp_pa
     monkeypatch.setattr(trial.Trial, "serving", lambda _: "v1.1.0")
     people: Any = None
     site: Any = None
-    seen = trial.Trial(lambda name: Host(files), people, site, tmp_path).kill(Point(1, "deploy", 1, "run : Open"))
+    seen = trial.Trial(lambda name: Host(files), people, site, tmp_path).kill(Point(1, "deploy", 1, "run : Open", 1))
     assert begun == ["deploy.yml", "playbooks/status.yml", "deploy.yml"]
     assert (seen.killed, seen.task, seen.left, seen.lock) == (True, "run : Open", ("a lock",), False)
     assert seen.advice == "ansible-playbook deploy.yml -e app_version=v1.1.0"
@@ -203,6 +224,6 @@ def test_a_trial_kills_asks_and_recovers(monkeypatch: pytest.MonkeyPatch, tmp_pa
     assert seen.half_made == ("database examples_trial",)
 
 
-@pytest.mark.parametrize("text", [trial.FRESH, trial.HALF_MADE])
+@pytest.mark.parametrize("text", [trial.FRESH, trial.HALF_MADE, look.HOST, look.look(["10.0.0.1", "10.0.0.2"], Path("ssh"))])
 def test_what_runs_on_the_host_is_a_shell_text(text: str) -> None:
     assert subprocess.run(["bash", "-n"], input=text, text=True, check=False, capture_output=True).stderr == ""

@@ -1,4 +1,4 @@
-"""Kills a deployment and a rollback before each of their tasks, and sees the next run bring all back.
+"""Kills a deployment and a rollback in each state that their tasks leave behind, and sees the next run bring all back.
 
 usage: tools/sweep [--sample n [--seed day|number]] [--points 12,40]
 
@@ -27,8 +27,8 @@ sys.path.append(str(ROOT / "molecule"))
 
 from machines import connector, hosts_of, secrets_of_demo  # noqa: E402
 from moment import addresses  # noqa: E402
-from points import START, Point, State, code_digest, following, points, sample, table  # noqa: E402
-from trial import INVENTORY, Trial, playbook  # noqa: E402
+from points import START, Point, State, code_digest, following, points, sample, table, tried  # noqa: E402
+from trial import ARGUMENTS, INVENTORY, Trial, playbook  # noqa: E402
 from witness import ADDRESSES, People  # noqa: E402
 
 REPORTS = ROOT / "reports"
@@ -87,20 +87,26 @@ def chosen(options: argparse.Namespace, everything: list[Point]) -> list[Point]:
         if unknown := options.points - {point.number for point in everything}:
             sys.exit(f"--points: there is no point {min(unknown)}; there are 1 to {len(everything)}")
         return [point for point in everything if point.number in options.points]
-    return sample(everything, options.sample, options.seed) if options.sample else everything
+    states = tried(everything)
+    return sample(states, options.sample, options.seed) if options.sample else states
 
 
 def record(trial: Trial, state: State, console: Console) -> None:
-    """List the tasks of both runs. A rollback needs a deployment that it takes back, which is the first to be listed."""
-    for run in START:
-        if run not in state.tasks:
-            console.print(f"listing the tasks of {run}.yml")
-            if not trial.begin(run):
-                sys.exit(f"{START[run]} does not serve, from which {run}.yml begins: see {LOGS}")
+    """List the tasks of both runs. A rollback needs a deployment that it takes back, which is the first to be listed.
+
+    Before they are listed both are run once: a first deployment builds what all later ones find.
+    """
+    for run, listed in [(run, listed) for listed in (False, True) for run in START]:
+        console.print(f"{'listing the tasks of' if listed else 'trying'} {run}.yml")
+        if not trial.begin(run):
+            sys.exit(f"{START[run]} does not serve, from which {run}.yml begins: see {LOGS}")
+        if listed:
             state.record(run, trial.tasks(run))
+        else:
+            trial.run(run, ARGUMENTS[run])
 
 
-def tried(trial: Trial, point: Point, state: State) -> list[str]:
+def judged(trial: Trial, point: Point, state: State) -> list[str]:
     """What is wrong at the point. Whatever keeps it from being looked at is wrong as well."""
     began = time.monotonic()
     try:
@@ -121,7 +127,7 @@ def turn(own: list[str], pending: list[Point], state: State, told: Callable[[Poi
                 return
             first = False
             pending.remove(point)
-            found = tried(trial, point, state)
+            found = judged(trial, point, state)
             told(point, found)
             if found:
                 return

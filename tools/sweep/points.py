@@ -1,12 +1,18 @@
-"""The points at which a run may be killed, which of them are tried and in which order, and what was found there. Pure functions."""
+"""The points at which a run may be killed, which of them are tried and in which order, and what was found there. Pure functions.
+
+Points between which no task changed anything leave one and the same state behind: a kill at the last of them, after which something
+changes, proves all of them.
+"""
 
 import hashlib
 import json
 import random
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 from typing import Any
+
+from steps import Step
 
 # Which version serves when a run begins, and which when it has ended.
 START = {"deploy": "v1.0.0", "rollback": "v1.1.0"}
@@ -27,20 +33,28 @@ CODE = (
 
 @dataclass(frozen=True)
 class Point:
-    """Before task ``at`` (counted from 1) of a run. ``number`` counts through the points of both runs."""
+    """Before task ``at`` (counted from 1) of a run. ``number`` counts through the points of both runs.
+
+    ``proof``: the point with the same state behind it at which the run is killed.
+    """
 
     number: int
     run: str
     at: int
     task: str
+    proof: int
 
 
 @dataclass(frozen=True)
 class Seen:
-    """What was seen of one point. ``served``: the release of each host of the application; ``site``: what visitors get."""
+    """What was seen of one point. ``served``: the release of each host of the application; ``site``: what visitors get.
+
+    ``changed``: the tasks before it that said that they changed something.
+    """
 
     killed: bool
     task: str
+    changed: tuple[int, ...]
     left: tuple[str, ...]
     advice: str
     recovery: int | None
@@ -53,10 +67,23 @@ class Seen:
     half_made: tuple[str, ...]
 
 
-def points(tasks: Mapping[str, Sequence[str]]) -> list[Point]:
+def points(tasks: Mapping[str, Sequence[Step]]) -> list[Point]:
     """All points, from the tasks that a whole run of each kind has."""
-    listed = [(run, at, task) for run, names in tasks.items() for at, task in enumerate(names, 1)]
-    return [Point(number, *one) for number, one in enumerate(listed, 1)]
+    found: list[Point] = []
+    for run, steps in tasks.items():
+        proof = len(found) + len(steps)
+        ofrun = []
+        for at, step in reversed(list(enumerate(steps, 1))):
+            number = len(found) + at
+            proof = proof if step.same else number
+            ofrun.append(Point(number, run, at, step.task, proof))
+        found += reversed(ofrun)
+    return found
+
+
+def tried(all_points: Iterable[Point]) -> list[Point]:
+    """Those at which runs are killed: one for each state that a run leaves behind."""
+    return [point for point in all_points if point.proof == point.number]
 
 
 def sample(all_points: Sequence[Point], size: int, seed: int) -> list[Point]:
@@ -71,20 +98,27 @@ def following(pending: Sequence[Point], serving: str) -> Point:
     return next((point for point in pending if START[point.run] == serving), pending[0])
 
 
-def faults(point: Point, seen: Seen) -> list[str]:
-    """What is wrong, nothing where the run's recovery was whole."""
+def changed(steps: Sequence[Step]) -> tuple[int, ...]:
+    """The tasks, counted from 1, that said that they changed something."""
+    return tuple(at for at, step in enumerate(steps, 1) if step.changed)
+
+
+def faults(point: Point, seen: Seen, listed: Sequence[Step]) -> list[str]:
+    """What is wrong, nothing where the run's recovery was whole. ``listed``: the tasks of a run that nothing happens to."""
     wanted = WANTED[point.run]
     told = []
     if not seen.killed:
         told.append("the run was not killed: it never came to this task")
     elif seen.task != point.task:
         told.append(f"the run was killed before another task, {seen.task}")
+    elif others := set(seen.changed) ^ set(changed(listed[: point.at - 1])):
+        told.append(f"it came another way: not both times did something change in {', '.join(map(str, sorted(others)))}")
     if seen.left and not seen.advice:
         told.append(f"status.yml does not say what to type, and there is {', '.join(seen.left)}")
     if seen.recovery != 0 and not (seen.recovery is None and not seen.left):
         told.append(f"the recovery ended with {seen.recovery}")
-    others = {host: release for host, release in seen.served.items() if release.rpartition("-")[0] != wanted}
-    told += [f"{host} has {release or 'no release'}" for host, release in others.items()]
+    astray = {host: release for host, release in seen.served.items() if release.rpartition("-")[0] != wanted}
+    told += [f"{host} has {release or 'no release'}" for host, release in astray.items()]
     if seen.site != wanted:
         told.append(f"visitors get {seen.site}")
     if not seen.witness_clean:
@@ -114,15 +148,15 @@ class State:
         self.path, self.code = path, code
         lines = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
         of_code = [line for line in lines if line["code"] == code]
-        self.tasks: dict[str, list[str]] = {line["run"]: line["tasks"] for line in of_code if "tasks" in line}
+        self.tasks = {line["run"]: [Step(*step) for step in line["tasks"]] for line in of_code if "tasks" in line}
         self.results: dict[int, dict[str, Any]] = {line["number"]: line for line in of_code if "number" in line}
 
-    def record(self, run: str, tasks: Sequence[str]) -> None:
+    def record(self, run: str, tasks: Sequence[Step]) -> None:
         self.tasks[run] = list(tasks)
-        self._append(run=run, tasks=self.tasks[run])
+        self._append(run=run, tasks=[astuple(step) for step in tasks])
 
     def add(self, point: Point, seen: Seen, seconds: float) -> list[str]:
-        found = faults(point, seen)
+        found = faults(point, seen, self.tasks[point.run])
         line = {**asdict(point), **asdict(seen), "seconds": round(seconds), "faults": found}
         self.results[point.number] = line
         self._append(**line)
@@ -146,18 +180,25 @@ def cell(text: str) -> str:
 
 
 def table(all_points: Sequence[Point], results: Mapping[int, Mapping[str, Any]]) -> str:
-    """A page that says of each point what was found there, or that it was not tried."""
-    tried = [results[point.number] for point in all_points if point.number in results]
-    whole = sum(not result["faults"] for result in tried)
+    """A page that says of each point what was found there, or which other one proves it, or that it was not tried."""
+    states = tried(all_points)
+    found = [results[point.number] for point in states if point.number in results]
+    whole = {result["number"] for result in found if not result["faults"]}
     lines = [
         "# A controller killed before each task",
         "",
-        f"`make sweep` kills `deploy.yml` and `rollback.yml` before each of their {len(all_points)} tasks, asks",
-        "`playbooks/status.yml` what to do, and runs the same playbook again, while people use the site.",
-        "A point is recovered when the wanted release serves on every host, no row is lost, visitors met a whole release or the",
-        "maintenance page, and nothing half-made is left.",
+        "`make sweep` kills `deploy.yml` and `rollback.yml` before their tasks, asks `playbooks/status.yml` what to do, and runs",
+        "the same playbook again, while people use the site. A point is recovered when the wanted release serves on every host, no",
+        "row is lost, visitors met a whole release or the maintenance page, and nothing half-made is left.",
         "",
-        f"Recovered: {whole} of the {len(tried)} points that were tried, of {len(all_points)}.",
+        f"The {len(all_points)} tasks leave {len(states)} states behind: where a task changed nothing, a kill before it and one",
+        "after it leave the same. Each state is tried once, before the task that changes it. A task counts as one that changes",
+        "something when it says so on any host; when a file, a unit, the database or a process of the run is not what it was, on a",
+        "host or on the controller; when it tells something to people, or to a process that keeps it in memory; and as long as a",
+        "job that changes something is at work beside it.",
+        "",
+        f"Recovered: {len(whole)} of the {len(found)} states that were tried, of {len(states)}; with them "
+        f"{sum(point.proof in whole for point in all_points)} of the {len(all_points)} points.",
         "",
         "| point | run | killed before | what status said | outcome | seconds | recovered |",
         "|---|---|---|---|---|---|---|",
@@ -169,7 +210,7 @@ def _rows(all_points: Iterable[Point], results: Mapping[int, Mapping[str, Any]])
     for point in all_points:
         place = f"| {point.number} | {point.run} | {point.at}. {cell(point.task)} |"
         if (result := results.get(point.number)) is None:
-            yield f"{place} not tried | | | |"
+            yield f"{place} " + ("not tried" if point.proof == point.number else f"same state as point {point.proof}") + " | | | |"
             continue
         said, ended = "not seen", "not seen"
         if "served" in result:

@@ -4,15 +4,18 @@ import os
 import re
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import httpx
+from look import look
 from machines import ROOT, aside_rows, databases, hosts_of, running_units, serving_rows
 from moment import Moment
-from points import START, WANTED, Point, Seen
+from points import START, WANTED, Point, Seen, changed
+from steps import Step, steps
 from testimony import MAINTENANCE, kind_of
 from witness import MAINTENANCE_PAGE, People, Witness
 
@@ -46,7 +49,8 @@ DATABASES = re.compile(r"postgres|template[01]|examples(_(before|aside)_.*)?")
 
 class Trial:
     def __init__(self, machine: Any, people: People, site: httpx.Client, folder: Path) -> None:
-        self.hosts = {name: machine(name) for name in hosts_of(INVENTORY)}
+        self._named = hosts_of(INVENTORY)
+        self.hosts = {name: machine(name) for name in self._named}
         (self.host,) = self.hosts.values()
         self._people, self._site, self._folder = people, site, folder
 
@@ -73,14 +77,16 @@ class Trial:
             self.host.run_test("bash -ec %s", FRESH)
         return self.serving() == START[run] and not self._left()
 
-    def tasks(self, run: str) -> list[str]:
-        """The tasks of a run that nothing happens to."""
+    def tasks(self, run: str) -> list[Step]:
+        """The tasks of a run that nothing happens to, and what they changed."""
         listed = self._folder / f"{run}.tasks.jsonl"
         listed.unlink(missing_ok=True)
-        moment = Moment(listed)
-        if (code := self.run(run, ARGUMENTS[run], moment.environment)) != 0:
+        with tempfile.TemporaryDirectory() as sockets:
+            moment = Moment(listed, look=look([host["ansible_host"] for host in self._named.values()], Path(sockets)))
+            code = self.run(run, ARGUMENTS[run], moment.environment)
+        if code != 0:
             raise RuntimeError(f"{run}.yml ended with {code} although nothing happened to it: see {self._folder / run}.log")
-        return moment.names
+        return steps(moment.lines)
 
     def kill(self, point: Point) -> Seen:
         """Kill the run at the point, do what an operator would, and look."""
@@ -98,10 +104,11 @@ class Trial:
         versions = {START[point.run], WANTED[point.run]}
         verdict = witness.verdict(serving_rows(self.host), aside_rows(self.host), versions=versions)
         advice = ADVICE.search((self._folder / f"{point.number}.status.log").read_text())
-        names = moment.names if listed.exists() else []
+        begun = steps(moment.lines)
         return Seen(
             killed=code == -signal.SIGKILL and moment.done is not None,
-            task=names[-1] if names else "",
+            task=begun[-1].task if begun else "",
+            changed=changed(begun[:-1]),
             left=tuple(left),
             advice=advice[0].strip(" \\") if advice else "",
             recovery=recovery,
