@@ -34,7 +34,7 @@ from witness import ADDRESSES, People  # noqa: E402
 REPORTS = ROOT / "reports"
 LOGS = REPORTS / "sweep"
 CERTIFICATES = ROOT / ".tickbox/ca/ca.crt"
-FIRST_ADDRESS = 220
+FIRST_ADDRESS = 232  # those of scenarios are below
 DAY = 86400
 
 
