@@ -121,6 +121,13 @@ def test_the_timeline_and_the_site_are_shown(browser: Browser, reports: dict[str
     assert page.locator("#site tbody tr").count() == 5
 
 
+def test_each_module_has_its_seconds(browser: Browser, reports: dict[str, Path]) -> None:
+    rows = opened(browser, reports["whole"]).locator("#looks tbody tr")
+    modules = {item["module"] for item in sample_run.CHECKLIST if "module" in item}
+    assert {row.locator("th").inner_text() for row in rows.all()} <= modules
+    assert rows.count() > len(modules) / 2
+
+
 @pytest.mark.parametrize("report", ["whole", "cut off"])
 def test_a_phone_scrolls_one_way_only(browser: Browser, reports: dict[str, Path], report: str) -> None:
     page = opened(browser, reports[report], viewport=PHONE)
