@@ -19,7 +19,7 @@ from moment import Moment, addresses
 from traffic import Traffic
 
 ADDRESSES, FIRST_ADDRESS = 12, 220  # other scenarios may have theirs at the same time
-RATE = float(os.environ.get("TRAFFIC", "100"))
+RATE = float(os.environ.get("TRAFFIC", "40"))
 ROLLING = {"app_version": "v1.2.0", "deploy_strategy": "rolling"}
 NOT_APPLICABLE = {
     "deploy.maintenance.window",
