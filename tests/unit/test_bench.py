@@ -135,6 +135,9 @@ class Imagined:
     def deploy(self, version: str) -> str:
         return f"deploy {version}"
 
+    def update(self, version: str) -> str:
+        return f"update {version}"
+
     def rollback(self) -> str:
         return "rollback"
 
@@ -164,10 +167,10 @@ def imagined(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 def test_all_have_their_turn_and_who_begins_changes(imagined: Any) -> None:
     assert imagined("code_only") == [
-        ("code_only", "a", "code-1", "deploy code-1"),
-        ("code_only", "b", "code-1", "deploy code-1"),
-        ("code_only", "b", "code-2", "deploy code-2"),
-        ("code_only", "a", "code-2", "deploy code-2"),
+        ("code_only", "a", "code-1", "update code-1"),
+        ("code_only", "b", "code-1", "update code-1"),
+        ("code_only", "b", "code-2", "update code-2"),
+        ("code_only", "a", "code-2", "update code-2"),
     ]
 
 
@@ -218,6 +221,20 @@ def test_the_page_of_one_case(tmp_path: Path) -> None:
     text = (tmp_path / "benchmarks.md").read_text()
     assert "## Looking at a host" in text
     assert "| cores | 2 |" in text
+
+
+def test_the_page_has_what_each_size_of_the_database_took(tmp_path: Path) -> None:
+    def turn(case: str, size: int, **took: float) -> dict[str, Any]:
+        made = [{"phase": "2. Backup", "name": "x", "seconds": 9.0, "remote": 1}]
+        made += [{"phase": "y", "name": name, "seconds": spent, "remote": 1} for name, spent in took.items()]
+        return {"contender": "tickbox", "case": case, "bytes": size, "answering": 30.0, "away": 8.0, "tasks": made}
+
+    runs = [
+        turn("full", 10**9, **{page.RESTORE_POINT: 2.5, page.MIGRATION: 1.0}),
+        turn("rollback", 10**9, **{page.GO_BACK: 0.7}),
+    ]
+    page.write({"cases": {"data": {**results()["cases"]["verify"], "runs": runs}}}, tmp_path)
+    assert "| 1.00 GB | 9.0 | 8.0 | 2.5 | 1.0 | 30.0 | 8.0 | 0.7 |" in (tmp_path / "benchmarks.md").read_text()
 
 
 def test_cases_that_are_asked_for() -> None:

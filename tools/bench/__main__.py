@@ -15,6 +15,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from tools.bench import ROOT
+from tools.bench.contenders import Tickbox
+from tools.bench.data import sizes
 from tools.bench.machine import machine, versions
 from tools.bench.page import write
 from tools.bench.prepare import bring_to, contenders
@@ -23,7 +25,7 @@ from tools.bench.verify import verifications
 from tools.bench.versions import Versions, attest
 
 RESULTS = ROOT / "docs/benchmarks.json"
-ALL = [*CASES, "verify"]
+ALL = [*CASES, "verify", "data"]
 
 
 def cases(text: str) -> set[str]:
@@ -35,7 +37,7 @@ def cases(text: str) -> set[str]:
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tools.bench", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=5, metavar="N", help="how often each case is measured (5)")
+    parser.add_argument("--rounds", type=int, default=5, metavar="N", help="how often each case is measured, but for data (5)")
     parser.add_argument("--cases", type=cases, default=set(ALL), metavar=",".join(ALL), help="measure these (all)")
     parser.add_argument("--document", action="store_true", help="write the page from what was measured before")
     return parser.parse_args()
@@ -50,7 +52,9 @@ def measured(asked: set[str], count: int) -> Iterator[dict[str, list[Run]]]:
         if asked & set(CASES):
             yield from rounds(asked, count, listed, sites, made)
         if "verify" in asked:
-            yield from ({"verify": runs} for runs in verifications(next(iter(sites.values())).address, count))
+            yield from ({"verify": runs} for runs in verifications(sites[Tickbox.name].address, count))
+        if "data" in asked:
+            yield from ({"data": runs} for runs in sizes(sites[Tickbox.name], Tickbox(), made))
 
 
 def main() -> int:

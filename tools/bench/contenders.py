@@ -29,6 +29,10 @@ class Contender(ABC):
     def deploy(self, version: str) -> list[dict[str, Any]]:
         """Deploy the version; the events of the run, where there are any."""
 
+    def update(self, version: str) -> list[dict[str, Any]]:
+        """Deploy a version that leaves the schema alone."""
+        return self.deploy(version)
+
     @abstractmethod
     def rollback(self) -> list[dict[str, Any]]:
         """Go back to the version before."""
@@ -40,8 +44,15 @@ class Tickbox(Contender):
     def deploy(self, version: str) -> list[dict[str, Any]]:
         return playbook("deploy.yml", app_version=version)
 
+    def update(self, version: str) -> list[dict[str, Any]]:
+        return playbook("deploy.yml", app_version=version, deploy_strategy="rolling")
+
     def rollback(self) -> list[dict[str, Any]]:
         return playbook("rollback.yml", rollback_reason=REASON)
+
+    def restore(self) -> list[dict[str, Any]]:
+        """Go back with the database, whatever the worker has written since."""
+        return playbook("rollback.yml", rollback_reason=REASON, rollback_database="restore", rollback_accept_data_loss=True)
 
 
 @dataclass

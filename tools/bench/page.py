@@ -23,6 +23,7 @@ LOOKS = {
     "all": "Tickbox, all statements that need no load (`--skip-tags soak`)",
 }
 LONGEST = 12  # tasks that are named
+RESTORE_POINT, MIGRATION, GO_BACK = "Make the restore point", "Run database migrations", "Go back to the restore point"
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,43 @@ def looks(runs: Sequence[dict[str, Any]]) -> list[Look]:
         seconds = of(runs, name, "ended")
         found.append(Look(title, seconds, seconds.median / of(runs, "testinfra", "ended").median, asked))
     return found
+
+
+@dataclass(frozen=True)
+class Size:
+    """What a deployment and a rollback took with a database of so many bytes; all else are seconds."""
+
+    bytes: int
+    backup: float
+    away: float
+    restore_point: float
+    migration: float
+    back: float
+    back_away: float
+    go_back: float
+
+
+def seconds(run: dict[str, Any], name: str, of: str = "name") -> float:
+    """All that the tasks of this name took, or those of this phase."""
+    total: float = sum(task["seconds"] for task in run["tasks"] if task[of] == name)
+    return total
+
+
+def grown(runs: Sequence[dict[str, Any]]) -> list[Size]:
+    deployed, back = ([run for run in runs if run["case"] == case] for case in ("full", "rollback"))
+    return [
+        Size(
+            one["bytes"],
+            seconds(one, "2. Backup", of="phase"),
+            one["away"],
+            seconds(one, RESTORE_POINT),
+            seconds(one, MIGRATION),
+            other["answering"],
+            other["away"],
+            seconds(other, GO_BACK),
+        )
+        for one, other in zip(deployed, back, strict=True)
+    ]
 
 
 def tasks(runs: Sequence[dict[str, Any]]) -> list[list[Task]]:
@@ -147,5 +185,8 @@ def write(results: dict[str, Any], folder: Path = DOCS) -> None:
     verify = dict(cases.get("verify", {}))
     if verify:
         verify |= {"looks": looks(verify["runs"]), "longest": longest(verify["runs"])}
-    page = environment.get_template("benchmarks.md.j2").render(cases=shown, verify=verify)
+    data = dict(cases.get("data", {}))
+    if data:
+        data["sizes"] = grown(data["runs"])
+    page = environment.get_template("benchmarks.md.j2").render(cases=shown, verify=verify, data=data)
     (folder / "benchmarks.md").write_text(page)

@@ -44,7 +44,8 @@ def rounds(
 
         def deployed(case: str, version: str, order: Sequence[Contender] = order) -> list[Run]:
             attest()
-            return [measure(case, one, sites[one.name], version, partial(one.deploy, version)) for one in order]
+            acts = [(one, one.update if case == "code_only" else one.deploy) for one in order]
+            return [measure(case, one, sites[one.name], version, partial(act, version)) for one, act in acts]
 
         if asked & {"code_only", "rollback"}:
             version = versions.code_only()
