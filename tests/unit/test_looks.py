@@ -4,6 +4,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from ansible.module_utils.tickbox.callbacks import assertions_of
 from ansible.module_utils.tickbox.looks import as_asked, narrowed, result_for
 
 CHECKLIST: list[dict[str, Any]] = [
@@ -58,7 +59,8 @@ def test_a_run_that_only_reports_goes_on() -> None:
     ],
 )
 def test_a_look_that_breaks_off_has_not_seen_its_statements(action: str, arguments: dict[str, Any], items: list[str]) -> None:
-    task, templar = SimpleNamespace(action=action, args=arguments), SimpleNamespace(template=lambda value: value)
+    task = SimpleNamespace(action=action, args=arguments, delegate_to=None)
+    templar = SimpleNamespace(template=lambda value: value)
     variables = {"tickbox_checklist": CHECKLIST, "run_report_only": True}
     seen = result_for({"failed": True, "msg": "it crashed\nat line 7"}, task, templar, variables)
     assert seen["failed"]
@@ -73,3 +75,15 @@ def test_a_look_that_breaks_off_has_not_seen_its_statements(action: str, argumen
         told = [one["summary"] for one in result_for(result, task, templar, variables)["assertions"]]
         assert told == [f"the look ended without a result: {says}"] * len(items)
     assert "assertions" not in result_for({"msg": "begun"}, task, templar, variables)
+
+
+@pytest.mark.parametrize(("delegate_to", "host"), [(None, "app1"), ("monitor", "monitor"), ("localhost", "controller")])
+def test_a_look_is_of_the_host_that_was_looked_at(delegate_to: str | None, host: str) -> None:
+    """As a callback is told: of a delegated task it has the connection's settings, and not the name."""
+    task = SimpleNamespace(action="check_door", args={}, delegate_to=delegate_to)
+    own = {"assertions": [{"item": "deploy.open", "status": "passed"}]}
+    result = result_for(own, task, SimpleNamespace(template=lambda value: value), {})
+    if delegate_to:
+        result["_ansible_delegated_vars"] = {"ansible_connection": "local" if delegate_to == "localhost" else "ssh"}
+    seen = SimpleNamespace(result=result, host=SimpleNamespace(name="app1"))
+    assert [name for name, _ in assertions_of(seen)] == [host]

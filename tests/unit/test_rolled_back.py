@@ -233,6 +233,11 @@ def test_the_whole_verification(seen: Run) -> None:
     assert "running, smoke_tests, api_endpoints passed for v1-bbbb on one, two" in found["summary"]
 
 
+def test_what_is_looked_at_from_one_host_alone_need_not_be_seen_on_the_others(seen: Run) -> None:
+    found = seen(VERIFIED, [*WHOLE, look(SLOW, "one")], verification=[RUNNING, SMOKE, API, SLOW])
+    assert found["status"] == "passed", found["summary"]
+
+
 def test_a_waived_part_is_told(seen: Run) -> None:
     found = seen(VERIFIED, [*WHOLE, look(SLOW, "controller", status="waived")], verification=[RUNNING, SMOKE, API, SLOW])
     assert found["status"] == "passed", found["summary"]

@@ -39,12 +39,12 @@ def assertions_of(result: Any) -> Iterator[tuple[str, dict[str, Any]]]:
     for seen in [result.result, *result.result.get("results", [])]:
         if isinstance(seen, dict):
             for assertion in seen.get("assertions", []):
-                yield looked_from(result), assertion
+                yield looked_from(result, seen), assertion
 
 
-def looked_from(result: Any) -> str:
-    """The host that was looked at, or the controller where the look was from outside."""
+def looked_from(result: Any, seen: dict[str, Any]) -> str:
+    """The host that was looked at, or the controller where the look was from outside. ``seen``: the result, or that of an item."""
     delegated = result.result.get("_ansible_delegated_vars", {})
     if delegated.get("ansible_connection") == "local":
         return "controller"
-    return str(delegated.get("ansible_delegated_host") or result.host.name)
+    return str(seen.get("looked_from") or result.host.name)

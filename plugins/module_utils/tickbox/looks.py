@@ -63,7 +63,9 @@ def result_for(result: Mapping[str, Any], task: Any, templar: Any, variables: Ma
         result = without_result(
             result, asked_of(task.args, ticked_by(task.action, templar.template(variables.get("tickbox_checklist", []))))
         )
-    return as_asked(result, given["run_waivers"], bool(given["run_report_only"]))
+    # Ansible tells callbacks the address alone of the host that a task was delegated to.
+    delegated = {"looked_from": str(task.delegate_to)} if task.delegate_to else {}
+    return as_asked({**result, **delegated}, given["run_waivers"], bool(given["run_report_only"]))
 
 
 def without_result(result: Mapping[str, Any], items: Sequence[str]) -> dict[str, Any]:

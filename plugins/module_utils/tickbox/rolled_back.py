@@ -13,6 +13,8 @@ from .assertion import PASSED, WAIVED, Verdict, listed, verdict
 PHASE = "rollback"  # the phase of the run in which the earlier release is looked at
 CODE = "rollback.initiate.code"
 SMOKE = "deploy.verification.smoke_tests"
+# What has to be so on each host of the application; of all else there is one look.
+ON_EACH_HOST = (CODE, "deploy.verification.running", "deploy.verification.error_logs")
 Looks = Mapping[str, Mapping[str, Mapping[str, Any]]]
 
 
@@ -153,8 +155,7 @@ def judge_verified(found: Looks, manifest: Mapping[str, Any], hosts: Sequence[st
     for item in [CODE, *items]:
         problems += _not_passed(item, found, (PASSED, WAIVED))
         seen = found.get(item, {})
-        # What was looked at on a host of the application has to be so on each of them.
-        if item == CODE or set(seen) & set(hosts):
+        if item in ON_EACH_HOST:
             problems += [f"{item}: nobody looked on {host}" for host in hosts if seen and host not in seen]
     for host, event in found.get(CODE, {}).items():
         named = event["expected"]
