@@ -1,25 +1,31 @@
 """Visitors who keep their connections while one release takes the place of another, and all that they were answered.
 
+TRAFFIC is how many requests they send in a second; the site's limit is for each of their addresses.
 Nothing is asked twice: a connection that ends without a word, an error and the maintenance page are faults, and so is an answer of
 the release before where the same connection had met the next one.
 """
 
 import http.client
 import json
+import os
 import secrets
 import ssl
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any, Self
 
+from moment import ROOT, addresses
 from testimony import AWAY, WHOLE, mixed
 from witness import ASSET, read_answer
 
+RATE = float(os.environ.get("TRAFFIC", "40"))
 CONNECTIONS = 50
+ADDRESSES = 12
 LOOK = 5  # requests of a visitor's turn
 PATIENCE = 20.0  # seconds
 LONG = 3  # seconds that the program of a patient visitor runs
@@ -161,3 +167,13 @@ class Traffic:
         last = self.releases[-1]
         first = min(at for visitor in self.visitors for at, release in visitor.met if release == last)
         return sum(began < first < ended for began, ended in self.long)
+
+
+@contextmanager
+def visited(site: str, first_address: int, test: str, figures: list[str]) -> Iterator[Traffic]:
+    """A site that has visitors while the block lasts; an answer that failed fails. A line of ``figures`` says what ``test`` saw."""
+    context = ssl.create_default_context(cafile=str(ROOT / ".tickbox/ca/ca.crt"))
+    with addresses(site, ADDRESSES, first_address) as own, Traffic(site, context, own, RATE) as seen:
+        yield seen
+    figures.append(f"| {test} | {seen.requests} | {len(seen.failures)} | {seen.long_answers_over_the_switch} |")
+    assert seen.failures == [], seen.failures[:5]

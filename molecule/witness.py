@@ -166,8 +166,9 @@ class Witness:
             page, text = ask(client, "/") if before[0] != AWAY else (before, "")
             asset = None
             if page[0] == WHOLE:
-                named = ASSET.search(text)
-                asset = ask(client, urljoin("/", named[1]))[0] if named else [HALF, "", "the page names no asset"]
+                named = ASSET.findall(text)
+                # The last one is a small one; a megabyte twenty times a second would keep the machine busy.
+                asset = ask(client, urljoin("/", named[-1]))[0] if named else [HALF, "", "the page names no asset"]
             after = ask(client, "/version")[0] if page[0] != AWAY else page
             self._note("looks", at=at, seconds=time.monotonic() - began, before=before, page=page, asset=asset, after=after)
 

@@ -66,17 +66,9 @@ def test_migrations_that_are_not_eligible_are_refused(known: dict[str, Any], say
     assert reasons("rolling.yml", "Refuse migrations", **given | known) == says
 
 
-@pytest.mark.parametrize(
-    ("serves", "web", "says"),
-    [
-        ("v1-aaaa", "one", []),
-        ("v1-aaaa", "two", ["the groups app, web and monitoring have one, two, and it is for applications with one host in them"]),
-        ("", "one", ["no release serves that could go on meanwhile"]),
-    ],
-)
-def test_hosts_that_are_not_eligible_are_refused(serves: str, web: str, says: list[str]) -> None:
-    groups = {"app": ["one"], "web": [web], "monitoring": ["one"]}
-    assert reasons("plan.yml", "Refuse what cannot be rolling", release_from=serves, groups=groups) == says
+@pytest.mark.parametrize(("serves", "says"), [("v1-aaaa", []), ("", ["no release serves that could go on meanwhile"])])
+def test_a_first_deployment_is_refused(serves: str, says: list[str]) -> None:
+    assert reasons("plan.yml", "Refuse what cannot be rolling", release_from=serves) == says
 
 
 @pytest.mark.parametrize(
@@ -115,3 +107,13 @@ def test_days_on_which_nothing_may_be_deployed_are_kept(freeze: dict[str, str], 
     task = yaml.safe_load((ROOT / "roles/maintenance/tasks/freezes.yml").read_text())[0]
     found = rendered("{{ " + task["ansible.builtin.assert"]["that"] + " }}", item=freeze, __maintenance_today="2026-12-24")
     assert found is not frozen
+
+
+def test_a_host_is_taken_out_only_where_others_serve() -> None:
+    groups = {"app": ["app1", "app2"], "web": ["web"]}
+    about = {"web": {"internal_address": "10.0.0.2"}, "app1": {"ansible_host": "10.0.0.3"}}
+    one = {"groups": groups, "hostvars": about, "inventory_hostname": "app1"}
+    assert rendered("{{ release_web_addresses }}", **one) == ["10.0.0.2"]
+    assert rendered("{{ release_can_be_taken_out }}", **one)
+    assert not rendered("{{ release_can_be_taken_out }}", **one | {"groups": groups | {"app": ["app1"]}})
+    assert not rendered("{{ release_can_be_taken_out }}", **one | {"groups": groups | {"web": ["app1"]}})

@@ -1,12 +1,20 @@
-"""Four hosts: the same bytes on both application hosts, and both serve the same release whatever happens to one of them."""
+"""Four hosts: the same bytes on both application hosts, and both serve the same release whatever happens to one of them.
+
+A rolling release goes from one to the other, each left alone by nginx meanwhile, and no answer fails. What visitors saw is written
+to reports/multihost.md, a line a test.
+"""
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import httpx
 import pytest
+from traffic import visited
 
+FIRST_ADDRESS = 208  # other scenarios may have theirs at the same time
 APPS = ("tickbox-app1", "tickbox-app2")
 FAILING = "/etc/systemd/system/examples-worker@.service.d/failing.conf"
 
@@ -67,32 +75,91 @@ def test_a_part_of_the_hosts_is_refused(play: Any) -> None:
     assert "run it without --limit" in done.output
 
 
-@pytest.fixture
-def failing_worker(machine: Callable[[str], Any]) -> Iterator[None]:
-    """The worker of v1.1.0 cannot start on one of the hosts, which shows only once both have switched."""
-    host = machine("tickbox-app2")
+@contextmanager
+def failing_worker(host: Any, version: str) -> Iterator[None]:
+    """The worker of the version cannot start on the host, which shows only once it has switched."""
     host.check_output(f"mkdir -p $(dirname {FAILING})")
-    unit = '[Service]\\nExecStartPre=/bin/sh -c "case %i in v1.1.0*) exit 1;; esac"\\n'
+    unit = f'[Service]\\nExecStartPre=/bin/sh -c "case %i in {version}*) exit 1;; esac"\\n'
     host.check_output(f"printf '{unit}' > {FAILING} && systemctl daemon-reload")
-    yield
-    host.check_output(f"rm -r $(dirname {FAILING}) && systemctl daemon-reload")
+    try:
+        yield
+    finally:
+        host.check_output(f"rm -r $(dirname {FAILING}) && systemctl daemon-reload")
 
 
-@pytest.mark.usefixtures("failing_worker")
-def test_a_failure_on_one_host_brings_both_back(play: Any, serving: Callable[[], set[str]], site: httpx.Client) -> None:
-    done = play("deploy.yml", app_version="v1.1.0")
+def test_a_failure_on_one_host_brings_both_back(
+    play: Any, machine: Callable[[str], Any], serving: Callable[[], set[str]], site: httpx.Client
+) -> None:
+    with failing_worker(machine("tickbox-app2"), "v1.1.0"):
+        done = play("deploy.yml", app_version="v1.1.0")
     assert done.code != 0
     assert done.summary["outcome"] == "rolled_back"
     assert serving() == {"v1.0.0"}
     assert versions(site) == {"v1.0.0"}
 
 
-def test_upgrade_and_rollback(play: Any, serving: Callable[[], set[str]], site: httpx.Client) -> None:
+def test_upgrade(play: Any, serving: Callable[[], set[str]], site: httpx.Client) -> None:
     done = play("deploy.yml", app_version="v1.1.0")
     assert done.summary["outcome"] == "deployed"
     assert serving() == {"v1.1.0"}
     assert versions(site) == {"v1.1.0"}
-    back = play("rollback.yml", rollback_reason="A test takes it back")
-    assert back.summary["outcome"] == "rolled_back"
+
+
+ROLLING = {"app_version": "v1.2.0", "deploy_strategy": "rolling"}
+
+
+@pytest.fixture
+def traffic(address: str, figures: list[str], request: Any) -> Any:
+    return partial(visited, address, FIRST_ADDRESS, request.node.name, figures)
+
+
+def nobody_is_kept_away(machine: Callable[[str], Any]) -> bool:
+    return all("tickbox_examples_away" not in machine(name).check_output("nft list tables") for name in APPS)
+
+
+def test_a_batch_of_all_hosts_is_refused(play: Any, serving: Callable[[], set[str]]) -> None:
+    done = play("deploy.yml", "--check", deploy_batch="100%", **ROLLING)
+    assert done.code != 0
+    assert "so that nobody serves meanwhile" in done.output
+    assert serving() == {"v1.1.0"}
+
+
+def test_a_failed_batch_brings_the_earlier_ones_back(
+    play: Any, traffic: Any, serving: Callable[[], set[str]], machine: Callable[[str], Any]
+) -> None:
+    """The first host serves it meanwhile, and answers as well as the other one."""
+    with traffic() as seen, failing_worker(machine("tickbox-app2"), "v1.2.0"):
+        done = play("deploy.yml", deploy_canary_seconds=10, **ROLLING)
+    assert done.code != 0
+    assert "tickbox-app1: 0 errors among" in done.output
+    assert done.summary["outcome"] == "rolled_back"
+    assert {release.partition("-")[0] for release in seen.releases} == {"v1.1.0", "v1.2.0"}
+    assert done.summary["window_seconds"] == 0
+    assert serving() == {"v1.1.0"}
+    assert nobody_is_kept_away(machine)
+
+
+def test_an_upgrade_batch_by_batch(play: Any, traffic: Any, serving: Callable[[], set[str]], machine: Callable[[str], Any]) -> None:
+    with traffic() as seen:
+        done = play("deploy.yml", deploy_batch=[1, "50%"], **ROLLING)
+    assert done.summary["outcome"] == "deployed"
+    assert {release.partition("-")[0] for release in seen.releases} == {"v1.1.0", "v1.2.0"}
+    assert done.summary["window_seconds"] == 0
+    assert serving() == {"v1.2.0"}
+    assert nobody_is_kept_away(machine)
+
+
+def test_a_rollback_that_nobody_notices(play: Any, traffic: Any, serving: Callable[[], set[str]]) -> None:
+    with traffic():
+        done = play("rollback.yml", rollback_reason="A test takes it back")
+    assert (done.code, done.summary["outcome"]) == (0, "rolled_back")
+    assert done.summary["window_seconds"] == 0
+    assert serving() == {"v1.1.0"}
+
+
+def test_rollback(play: Any, serving: Callable[[], set[str]], site: httpx.Client) -> None:
+    """Visitors have written since the schema of v1.1.0 came."""
+    back = play("rollback.yml", rollback_reason="A test takes it back", rollback_accept_data_loss=True)
+    assert (back.code, back.summary["outcome"]) == (0, "rolled_back")
     assert serving() == {"v1.0.0"}
     assert versions(site) == {"v1.0.0"}

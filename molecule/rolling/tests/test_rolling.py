@@ -1,25 +1,20 @@
 """A rolling release and its way back: no answer fails, none is of two releases, and the work in the background changes hands once.
 
-TRAFFIC is how many requests visitors send in a second; the site's limit is for each of their addresses. What they saw is written to
-reports/rolling.md, a line a test.
+What visitors saw is written to reports/rolling.md, a line a test.
 """
 
 import json
-import os
-import ssl
-from collections.abc import Iterator
-from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from machines import ROOT, databases, running_units
-from moment import Moment, addresses
-from traffic import Traffic
+from machines import databases, running_units
+from moment import Moment
+from traffic import visited
 
-ADDRESSES, FIRST_ADDRESS = 12, 220  # other scenarios may have theirs at the same time
-RATE = float(os.environ.get("TRAFFIC", "40"))
+FIRST_ADDRESS = 220  # other scenarios may have theirs at the same time
 ROLLING = {"app_version": "v1.2.0", "deploy_strategy": "rolling"}
 NOT_APPLICABLE = {
     "deploy.maintenance.window",
@@ -31,29 +26,9 @@ NOT_APPLICABLE = {
 }
 
 
-@pytest.fixture(scope="session")
-def figures() -> Iterator[list[str]]:
-    lines = ["| test | requests | failed | long ones over the switch |", "|---|---|---|---|"]
-    yield lines
-    (ROOT / "reports/rolling.md").write_text("\n".join(lines) + "\n")
-
-
 @pytest.fixture
 def traffic(address: str, figures: list[str], request: Any) -> Any:
-    """What a block of traffic saw; an answer that failed fails."""
-
-    @contextmanager
-    def flowing() -> Iterator[Traffic]:
-        context = ssl.create_default_context(cafile=str(ROOT / ".tickbox/ca/ca.crt"))
-        with addresses(address, ADDRESSES, FIRST_ADDRESS) as own:
-            seen = Traffic(address, context, own, RATE)
-            with seen:
-                yield seen
-        cells = [request.node.name, seen.requests, len(seen.failures), seen.long_answers_over_the_switch]
-        figures.append(f"| {' | '.join(map(str, cells))} |")
-        assert seen.failures == [], seen.failures[:5]
-
-    return flowing
+    return partial(visited, address, FIRST_ADDRESS, request.node.name, figures)
 
 
 def not_applicable(done: Any) -> set[str]:
