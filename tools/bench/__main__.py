@@ -61,13 +61,14 @@ def main() -> int:
     options = arguments()
     results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {"cases": {}}
     if not options.document:
-        taken = {"when": datetime.now(UTC).isoformat(timespec="minutes"), "machine": machine(), "versions": versions()}
+        when = datetime.now(UTC).isoformat(timespec="minutes")
         anew: dict[str, list[Run]] = {}
         # Whole rounds are kept, whatever comes of a later one.
         for found in measured(options.cases, options.rounds):
             for case in found.keys() & options.cases:
                 anew.setdefault(case, []).extend(found[case])
-            results["cases"] |= {case: {**taken, "runs": runs} for case, runs in anew.items()}
+            with_what = {"when": when, "machine": machine(), "versions": versions()}
+            results["cases"] |= {case: {**with_what, "runs": runs} for case, runs in anew.items()}
             RESULTS.write_text(json.dumps(results, indent=1) + "\n")
     write(results)
     return 0
