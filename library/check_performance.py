@@ -16,7 +16,7 @@ description:
   - C(post.performance.api_response) is ticked when p95 and p99 and failures of each route of the load are within O(budget).
   - Too few requests, a sender that was late, and a monitoring that saw too little make an item unverifiable.
   - Runs on the host of Prometheus; for C(post.performance.api_response) anywhere.
-extends_documentation_fragment: [look]
+extends_documentation_fragment: [look, figures]
 options:
   items:
     description: The items to answer for.
@@ -46,28 +46,6 @@ options:
   since:
     description: When the run began (ISO 8601 with its zone, or Unix time). Alerts that began earlier are none of its.
     type: str
-  prometheus_url:
-    description: Address of Prometheus.
-    type: str
-    default: https://127.0.0.1:9090
-  prometheus_user:
-    description: Name of its login.
-    type: str
-  prometheus_password:
-    description: Password of its login.
-    type: str
-  job:
-    description: Job under which Prometheus reads the application's own figures.
-    type: str
-    default: app
-  requests_metric:
-    description: The application's counter of requests, with a label C(status).
-    type: str
-    default: http_requests_total
-  duration_metric:
-    description: The application's histogram of response times.
-    type: str
-    default: http_request_duration_seconds
   units:
     description: Services whose restarts count.
     type: list
@@ -124,7 +102,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.tickbox.assertion import CouldNotLook, Verdict, examine, exit_with, moment
 from ansible.module_utils.tickbox.performance import Budget, Seen, judge_performance, judge_response, judge_watch
-from ansible.module_utils.tickbox.series import Prometheus, Series, histogram, increases, quantile
+from ansible.module_utils.tickbox.series import FIGURES_SPEC, Prometheus, Series, histogram, increases, quantile
 
 PERFORMANCE = "deploy.verification.performance"
 WATCH = "deploy.go_live.monitor"
@@ -245,12 +223,7 @@ def main() -> None:
             "schema_changed": {"type": "bool", "default": False},
             "budget": {"type": "dict", "required": True},
             "since": {"type": "str"},
-            "prometheus_url": {"type": "str", "default": "https://127.0.0.1:9090"},
-            "prometheus_user": {"type": "str"},
-            "prometheus_password": {"type": "str", "no_log": True},
-            "job": {"type": "str", "default": "app"},
-            "requests_metric": {"type": "str", "default": "http_requests_total"},
-            "duration_metric": {"type": "str", "default": "http_request_duration_seconds"},
+            **FIGURES_SPEC,
             "units": {"type": "list", "elements": "str", "default": []},
             "instances": {"type": "list", "elements": "str", "default": []},
             "tolerated": {"type": "list", "elements": "str", "default": []},

@@ -13,6 +13,7 @@ description:
     where O(canary) answered with more errors than O(others), or took longer for a route, by more than chance would bring about, or
     where too few requests were answered to tell.
   - Runs on the host of Prometheus.
+extends_documentation_fragment: [figures]
 options:
   canary:
     description: Names under which Prometheus reads the hosts that have the new release.
@@ -44,28 +45,6 @@ options:
     description: Seconds by which they may take longer than the others' p95 in any case.
     type: float
     default: 0.1
-  prometheus_url:
-    description: Address of Prometheus.
-    type: str
-    default: https://127.0.0.1:9090
-  prometheus_user:
-    description: Name of its login.
-    type: str
-  prometheus_password:
-    description: Password of its login.
-    type: str
-  job:
-    description: Job under which Prometheus reads the application's own figures.
-    type: str
-    default: app
-  requests_metric:
-    description: The application's counter of requests, with a label C(status).
-    type: str
-    default: http_requests_total
-  duration_metric:
-    description: The application's histogram of response times.
-    type: str
-    default: http_request_duration_seconds
   timeout:
     description: Seconds that Prometheus may take to have read the end.
     type: float
@@ -104,7 +83,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.tickbox.assertion import CouldNotLook
 from ansible.module_utils.tickbox.canary import Answers, answers_of, worse
-from ansible.module_utils.tickbox.series import Prometheus
+from ansible.module_utils.tickbox.series import FIGURES_SPEC, Prometheus
 
 PAUSE = 0.5  # seconds between two questions
 
@@ -139,12 +118,7 @@ def main() -> None:
             "error_ratio": {"type": "float", "default": 0.01},
             "slower": {"type": "float", "default": 2},
             "noise": {"type": "float", "default": 0.1},
-            "prometheus_url": {"type": "str", "default": "https://127.0.0.1:9090"},
-            "prometheus_user": {"type": "str"},
-            "prometheus_password": {"type": "str", "no_log": True},
-            "job": {"type": "str", "default": "app"},
-            "requests_metric": {"type": "str", "default": "http_requests_total"},
-            "duration_metric": {"type": "str", "default": "http_request_duration_seconds"},
+            **FIGURES_SPEC,
             "timeout": {"type": "float", "default": 40},
         },
         supports_check_mode=True,

@@ -19,6 +19,15 @@ from .assertion import CouldNotLook
 TIMEOUT = 10.0  # seconds
 HTTP_OK = 200
 MATRIX_ENTRY = 2  # a sample is [time, value]
+# Where an application's figures are.
+FIGURES_SPEC: dict[str, Any] = {
+    "prometheus_url": {"type": "str", "default": "https://127.0.0.1:9090"},
+    "prometheus_user": {"type": "str"},
+    "prometheus_password": {"type": "str", "no_log": True},
+    "job": {"type": "str", "default": "app"},
+    "requests_metric": {"type": "str", "default": "http_requests_total"},
+    "duration_metric": {"type": "str", "default": "http_request_duration_seconds"},
+}
 
 
 @dataclass(frozen=True)
