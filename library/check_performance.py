@@ -61,10 +61,6 @@ options:
     type: list
     elements: str
     default: []
-  timeout:
-    description: Seconds that Prometheus may take to have read the end of the load.
-    type: float
-    default: 40
 attributes:
   check_mode:
     support: full
@@ -93,7 +89,6 @@ assertions:
   elements: dict
 """
 
-import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cached_property
@@ -102,7 +97,16 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.tickbox.assertion import CouldNotLook, Verdict, examine, exit_with, moment
 from ansible.module_utils.tickbox.performance import Budget, Seen, judge_performance, judge_response, judge_watch
-from ansible.module_utils.tickbox.series import FIGURES_SPEC, Prometheus, Series, histogram, increases, quantile
+from ansible.module_utils.tickbox.series import (
+    FIGURES_SPEC,
+    Prometheus,
+    Series,
+    histogram,
+    increases,
+    last_read,
+    quantile,
+    samples_past,
+)
 
 PERFORMANCE = "deploy.verification.performance"
 WATCH = "deploy.go_live.monitor"
@@ -139,17 +143,8 @@ class Look:
         params = self.params
         prometheus = Prometheus(params["prometheus_url"], params["prometheus_user"], params["prometheus_password"])
         counter = f'{params["requests_metric"]}{{job="{params["job"]}"}}'
-        end = time.monotonic() + params["timeout"]
-        while True:
-            now = time.time()
-            found = prometheus.samples(counter, now - began, now)
-            last = {series.labels.get("instance", ""): 0.0 for series in found} | dict.fromkeys(params["instances"], 0.0)
-            for series in found:
-                instance = series.labels.get("instance", "")
-                last[instance] = max(last[instance], *(taken for taken, _ in series.samples))
-            if (last and min(last.values()) >= ended) or time.monotonic() > end:
-                break
-            time.sleep(0.5)
+        instances = params["instances"]
+        found, now = samples_past(prometheus, counter, began=began, ended=ended, instances=instances, timeout=params["timeout"])
         times = prometheus.samples(f'{params["duration_metric"]}_bucket{{job="{params["job"]}"}}', now - began, now)
         counted = increases(found)
         return Seen(
@@ -159,7 +154,7 @@ class Look:
             restarts=self._restarts(prometheus, now, began),
             alerts=[alert for alert in self._alerts(prometheus) if alert[0] not in params["tolerated"]],
             rules=self._rules(prometheus),
-            scrapes={instance: _scrapes(found, instance) for instance in last},
+            scrapes={instance: _scrapes(found, instance) for instance in last_read(found, instances)},
         )
 
     def _restarts(self, prometheus: Prometheus, now: float, began: float) -> dict[str, float | None]:
@@ -227,7 +222,6 @@ def main() -> None:
             "units": {"type": "list", "elements": "str", "default": []},
             "instances": {"type": "list", "elements": "str", "default": []},
             "tolerated": {"type": "list", "elements": "str", "default": []},
-            "timeout": {"type": "float", "default": 40},
             "report_only": {"type": "bool", "default": False},
         },
         supports_check_mode=True,

@@ -45,10 +45,6 @@ options:
     description: Seconds by which they may take longer than the others' p95 in any case.
     type: float
     default: 0.1
-  timeout:
-    description: Seconds that Prometheus may take to have read the end.
-    type: float
-    default: 40
 attributes:
   check_mode:
     support: full
@@ -77,31 +73,24 @@ others:
   type: str
 """
 
-import time
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.tickbox.assertion import CouldNotLook
 from ansible.module_utils.tickbox.canary import Answers, answers_of, worse
-from ansible.module_utils.tickbox.series import FIGURES_SPEC, Prometheus
-
-PAUSE = 0.5  # seconds between two questions
+from ansible.module_utils.tickbox.series import FIGURES_SPEC, Prometheus, last_read, samples_past
 
 
 def look(given: dict[str, Any]) -> tuple[Answers, Answers]:
     prometheus = Prometheus(given["prometheus_url"], given["prometheus_user"], given["prometheus_password"])
     counter = f'{given["requests_metric"]}{{job="{given["job"]}"}}'
     hosts = {*given["canary"], *given["others"]}
-    end = time.monotonic() + given["timeout"]
-    while True:
-        now = time.time()
-        counted = prometheus.samples(counter, now - given["began"], now)
-        read = {series.labels.get("instance") for series in counted if series.samples and series.samples[-1][0] >= given["ended"]}
-        if hosts <= read:
-            break
-        if time.monotonic() > end:
-            raise CouldNotLook(f"Prometheus has not read {', '.join(sorted(hosts - read))} since")
-        time.sleep(PAUSE)
+    counted, now = samples_past(
+        prometheus, counter, began=given["began"], ended=given["ended"], instances=hosts, timeout=given["timeout"]
+    )
+    last = last_read(counted, hosts)
+    if unread := sorted(host for host in hosts if last[host] < given["ended"]):
+        raise CouldNotLook(f"Prometheus has not read {', '.join(unread)} since")
     times = prometheus.samples(f'{given["duration_metric"]}_bucket{{job="{given["job"]}"}}', now - given["began"], now)
     return answers_of(given["canary"], counted, times), answers_of(given["others"], counted, times)
 
@@ -119,7 +108,6 @@ def main() -> None:
             "slower": {"type": "float", "default": 2},
             "noise": {"type": "float", "default": 0.1},
             **FIGURES_SPEC,
-            "timeout": {"type": "float", "default": 40},
         },
         supports_check_mode=True,
     )

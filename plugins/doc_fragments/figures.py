@@ -29,4 +29,8 @@ options:
     description: The application's histogram of response times.
     type: str
     default: http_request_duration_seconds
+  timeout:
+    description: Seconds that Prometheus may take to have read the end of the load.
+    type: float
+    default: 40
 """

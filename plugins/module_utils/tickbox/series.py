@@ -9,7 +9,8 @@ import http.client
 import json
 import math
 import ssl
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -27,7 +28,9 @@ FIGURES_SPEC: dict[str, Any] = {
     "job": {"type": "str", "default": "app"},
     "requests_metric": {"type": "str", "default": "http_requests_total"},
     "duration_metric": {"type": "str", "default": "http_request_duration_seconds"},
+    "timeout": {"type": "float", "default": 40},
 }
+PAUSE = 0.5  # seconds between two questions
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,32 @@ class Prometheus:
         """The samples of the last ``seconds`` before ``now`` (Unix time), as they were scraped."""
         data = self.get("query", query=f"{selector}[{max(1, math.ceil(seconds))}s]", time=f"{now:.3f}")
         return read_matrix(data)
+
+
+def last_read(found: Sequence[Series], instances: Collection[str]) -> dict[str, float]:
+    """When each instance was last read (Unix time), of those that were found and of ``instances``: 0 where it was not."""
+    last = {series.labels.get("instance", ""): 0.0 for series in found} | dict.fromkeys(instances, 0.0)
+    for series in found:
+        instance = series.labels.get("instance", "")
+        last[instance] = max([last[instance], *(taken for taken, _ in series.samples)])
+    return last
+
+
+def samples_past(
+    prometheus: Prometheus, selector: str, *, began: float, ended: float, instances: Collection[str], timeout: float
+) -> tuple[list[Series], float]:
+    """The samples since ``began``, once each instance was read at ``ended`` or later, or ``timeout`` seconds have passed.
+
+    Also until when they are (Unix time), so that others are asked for the same time.
+    """
+    end = time.monotonic() + timeout
+    while True:
+        now = time.time()
+        found = prometheus.samples(selector, now - began, now)
+        last = last_read(found, instances)
+        if (last and min(last.values()) >= ended) or time.monotonic() > end:
+            return found, now
+        time.sleep(PAUSE)
 
 
 def read_matrix(data: Any) -> list[Series]:
