@@ -19,7 +19,7 @@ from tools.bench.contenders import Tickbox
 from tools.bench.data import sizes
 from tools.bench.machine import machine, versions
 from tools.bench.page import write
-from tools.bench.prepare import bring_to, contenders
+from tools.bench.prepare import bring_to, contenders, install_capistrano
 from tools.bench.rounds import CASES, Run, rounds
 from tools.bench.verify import verifications
 from tools.bench.versions import Versions, attest
@@ -61,14 +61,14 @@ def main() -> int:
     options = arguments()
     results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {"cases": {}}
     if not options.document:
-        when = datetime.now(UTC).isoformat(timespec="minutes")
+        install_capistrano()
+        taken = {"when": datetime.now(UTC).isoformat(timespec="minutes"), "machine": machine(), "versions": versions()}
         anew: dict[str, list[Run]] = {}
         # Whole rounds are kept, whatever comes of a later one.
         for found in measured(options.cases, options.rounds):
             for case in found.keys() & options.cases:
                 anew.setdefault(case, []).extend(found[case])
-            with_what = {"when": when, "machine": machine(), "versions": versions()}
-            results["cases"] |= {case: {**with_what, "runs": runs} for case, runs in anew.items()}
+            results["cases"] |= {case: {**taken, "runs": runs} for case, runs in anew.items()}
             RESULTS.write_text(json.dumps(results, indent=1) + "\n")
     write(results)
     return 0

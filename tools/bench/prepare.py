@@ -50,7 +50,6 @@ def served(own: str) -> Iterator[str]:
 def contenders() -> Iterator[tuple[list[Contender], dict[str, Site]]]:
     """A host that is ready, the contenders, and the site of each."""
     host = str(next(iter(hosts_of(INVENTORY).values()))["ansible_host"])
-    install_capistrano()
     playbook("testhosts/create.yml")
     with addresses(host, 1, OWN_ADDRESS) as (own,), served(own) as repository:
         listed: list[Contender] = [Tickbox(), Capistrano(host, repository), Floor(host, repository)]
