@@ -15,6 +15,7 @@ import pytest
 from traffic import visited
 
 FIRST_ADDRESS = 208  # other scenarios may have theirs at the same time
+ROLLING = {"app_version": "v1.2.0", "deploy_strategy": "rolling"}
 APPS = ("tickbox-app1", "tickbox-app2")
 FAILING = "/etc/systemd/system/examples-worker@.service.d/failing.conf"
 
@@ -103,9 +104,6 @@ def test_upgrade(play: Any, serving: Callable[[], set[str]], site: httpx.Client)
     assert done.summary["outcome"] == "deployed"
     assert serving() == {"v1.1.0"}
     assert versions(site) == {"v1.1.0"}
-
-
-ROLLING = {"app_version": "v1.2.0", "deploy_strategy": "rolling"}
 
 
 @pytest.fixture
