@@ -145,6 +145,25 @@ def test_the_run_is_killed_with_all_that_it_started_and_nothing_else(tasks: Path
     assert under(moment.mark) == {}
 
 
+def test_a_process_that_takes_up_a_program_is_waited_for(tmp_path: Path) -> None:
+    """What the kernel shows of it meanwhile, and afterwards."""
+    stat = "7 (a (b) c) S " + "1 " * 47
+    (tmp_path / "environ").write_bytes(b"")
+    (tmp_path / "stat").write_text(f"{stat}0\n")
+    ask = "import at_task, pathlib, sys; print(at_task.environment_of(pathlib.Path(sys.argv[1])))"
+    asked = subprocess.Popen(
+        [sys.executable, "-c", ask, tmp_path],
+        env={**os.environ, "PYTHONPATH": str(ROOT / "molecule/plugins/callback")},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with pytest.raises(subprocess.TimeoutExpired):
+        asked.wait(timeout=2)
+    (tmp_path / "environ").write_bytes(b"TICKBOX_MARK=m\0")
+    (tmp_path / "stat").write_text(f"{stat}9\n")
+    assert asked.communicate(timeout=30)[0] == "b'TICKBOX_MARK=m\\x00'\n"
+
+
 def test_the_background_job_would_live_on_without_its_mark(tasks: Path, tmp_path: Path) -> None:
     """That it is found at all, the other test rests on."""
     moment = Moment(tasks)

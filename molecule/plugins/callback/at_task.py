@@ -26,6 +26,7 @@ import json
 import os
 import signal
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -41,12 +42,26 @@ def started_under(mark: str) -> set[int]:
     found = set()
     for process in Path("/proc").glob("[0-9]*"):
         try:
-            environment = (process / "environ").read_bytes()
+            environment = environment_of(process)
         except OSError:  # it has ended, or is another user's
             continue
         if wanted in environment.split(b"\0"):
             found.add(int(process.name))
     return found
+
+
+def environment_of(process: Path) -> bytes:
+    """While a process takes up a program (``execve``), the kernel shows none: it is read once that is done."""
+    environment = (process / "environ").read_bytes()
+    while not environment and takes_up_a_program(process):
+        time.sleep(0.001)
+    return environment or (process / "environ").read_bytes()
+
+
+def takes_up_a_program(process: Path) -> bool:
+    """It has memory (field 23 of proc(5) ``stat``; threads of the kernel have none), and no end of its environment (51) yet."""
+    fields = (process / "stat").read_text().rpartition(")")[2].split()
+    return fields[20] != "0" and fields[48] == "0"
 
 
 def kill_run(mark: str) -> None:
