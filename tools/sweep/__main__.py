@@ -2,8 +2,8 @@
 
 usage: tools/sweep [--sample n [--seed day|number]] [--points 12,40]
 
-Goes on where it stopped: what was found of this code is in reports/sweep.jsonl, what the runs printed in reports/sweep/.
-All points are written to docs/sweep.md, a sample to reports/sweep.md.
+Goes on where it stopped. All points are written to docs/sweep.md, a sample to reports/sweep.md; beside it, as .jsonl, lies what
+was found of this code. What the runs printed is in reports/sweep/.
 """
 
 from __future__ import annotations
@@ -135,8 +135,8 @@ def turn(own: list[str], pending: list[Point], state: State, told: Callable[[Poi
 
 def main() -> int:
     options, console = arguments(), Console()
-    state = State(REPORTS / "sweep.jsonl", code_digest(ROOT))
-    page = REPORTS / "sweep.md" if options.sample else ROOT / "docs/sweep.md"
+    page = (REPORTS if options.sample else ROOT / "docs") / "sweep.md"
+    state = State(page.with_suffix(".jsonl"), code_digest(ROOT))
     address = next(iter(hosts_of(INVENTORY).values()))["ansible_host"]
     if set(state.tasks) != set(START):
         build()

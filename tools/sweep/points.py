@@ -142,7 +142,7 @@ def code_digest(root: Path) -> str:
 
 
 class State:
-    """``reports/sweep.jsonl``: the tasks of this code's runs, and what was found, a line each, written as it happens."""
+    """``sweep.jsonl``: the tasks of this code's runs, and what was found, a line each, written as it happens."""
 
     def __init__(self, path: Path, code: str) -> None:
         self.path, self.code = path, code
