@@ -2,7 +2,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
-INVENTORIES := inventory/demo inventory/shopping_list $(wildcard molecule/*/inventory) tools/bench/inventory
+INVENTORIES := inventory/demo inventory/shopping_list $(wildcard molecule/*/inventory tools/bench/inventory*)
 
 .PHONY: help venv repository demo test sweep bench lint unit contract reference clean
 

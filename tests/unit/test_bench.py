@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from machines import hosts_of
 
 from tools.bench import __main__ as command
-from tools.bench import page, rounds
+from tools.bench import growth, page, rounds
 from tools.bench.figures import RATE, Answer, Spread, Task, away, by_phase, medians, seen, tasks
 from tools.bench.versions import code_change, locked, npm_locked
 
@@ -235,6 +236,27 @@ def test_the_page_has_what_each_size_of_the_database_took(tmp_path: Path) -> Non
     ]
     page.write({"cases": {"data": {**results()["cases"]["verify"], "runs": runs}}}, tmp_path)
     assert "| 1.00 GB | 9.0 | 8.0 | 2.5 | 1.0 | 30.0 | 8.0 | 0.7 |" in (tmp_path / "benchmarks.md").read_text()
+
+
+def test_the_page_has_what_each_number_of_hosts_took(tmp_path: Path) -> None:
+    def turn(case: str, hosts: int, ended: float) -> dict[str, Any]:
+        return {"contender": "tickbox", "case": case, "hosts": hosts, "answering": ended / 2, "ended": ended, "away": 8.0}
+
+    runs = [turn("full", 4, 150.0), turn("rollback", 4, 60.0), turn("full", 1, 100.0), turn("rollback", 1, 40.0)]
+    page.write({"cases": {"hosts": {**results()["cases"]["verify"], "runs": runs}}}, tmp_path)
+    text = (tmp_path / "benchmarks.md").read_text()
+    assert "| 1 | 50.0 | 100.0 | 1.00 | 8.0 | 20.0 | 40.0 | 1.00 |\n| 4 | 75.0 | 150.0 | 1.50 | 8.0 | 30.0 | 60.0 | 1.50 |" in text
+    assert "How the figures grow with the number of hosts" not in text
+
+
+def test_an_inventory_is_reduced_to_so_many_hosts_of_the_application(tmp_path: Path) -> None:
+    left_out = growth.reduced(4, tmp_path)
+    assert len(left_out) == max(growth.COUNTS) - 4
+    names = set(hosts_of(tmp_path))
+    assert names == {"tickbox-growth", *(f"tickbox-growth-app0{number}" for number in range(1, 5))}
+    assert not names & left_out
+    assert (tmp_path / "group_vars/testhosts/growth.yml").exists()
+    assert growth.reduced(max(growth.COUNTS), tmp_path) == set()
 
 
 def test_cases_that_are_asked_for() -> None:

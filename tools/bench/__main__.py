@@ -17,6 +17,7 @@ from tempfile import TemporaryDirectory
 from tools.bench import ROOT
 from tools.bench.contenders import Tickbox
 from tools.bench.data import sizes
+from tools.bench.growth import counts
 from tools.bench.machine import machine, versions
 from tools.bench.page import write
 from tools.bench.prepare import bring_to, contenders, install_capistrano
@@ -25,7 +26,7 @@ from tools.bench.verify import verifications
 from tools.bench.versions import Versions, attest
 
 RESULTS = ROOT / "docs/benchmarks.json"
-ALL = [*CASES, "verify", "data"]
+ALL = [*CASES, "verify", "data", "hosts"]
 
 
 def cases(text: str) -> set[str]:
@@ -37,7 +38,9 @@ def cases(text: str) -> set[str]:
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tools.bench", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=5, metavar="N", help="how often each case is measured, but for data (5)")
+    parser.add_argument(
+        "--rounds", type=int, default=5, metavar="N", help="how often each case is measured, but for data and hosts (5)"
+    )
     parser.add_argument("--cases", type=cases, default=set(ALL), metavar=",".join(ALL), help="measure these (all)")
     parser.add_argument("--document", action="store_true", help="write the page from what was measured before")
     return parser.parse_args()
@@ -45,8 +48,16 @@ def arguments() -> argparse.Namespace:
 
 def measured(asked: set[str], count: int) -> Iterator[dict[str, list[Run]]]:
     """What was measured of the cases, round by round."""
-    with TemporaryDirectory() as scratch, contenders() as (listed, sites):
+    with TemporaryDirectory() as scratch:
         made = Versions(Path(scratch) / "index")
+        if asked - {"hosts"}:
+            yield from of_one_host(asked, count, made)
+        if "hosts" in asked:
+            yield from ({"hosts": runs} for runs in counts(made))
+
+
+def of_one_host(asked: set[str], count: int, made: Versions) -> Iterator[dict[str, list[Run]]]:
+    with contenders() as (listed, sites):
         attest()
         bring_to(made.last, listed, sites)
         if asked & set(CASES):

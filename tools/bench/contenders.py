@@ -38,21 +38,26 @@ class Contender(ABC):
         """Go back to the version before."""
 
 
+@dataclass
 class Tickbox(Contender):
+    inventory: Path = INVENTORY
     name, title, site = "tickbox", "Tickbox", ""
 
     def deploy(self, version: str) -> list[dict[str, Any]]:
-        return playbook("deploy.yml", app_version=version)
+        return self._play("deploy.yml", app_version=version)
 
     def update(self, version: str) -> list[dict[str, Any]]:
-        return playbook("deploy.yml", app_version=version, deploy_strategy="rolling")
+        return self._play("deploy.yml", app_version=version, deploy_strategy="rolling")
 
     def rollback(self) -> list[dict[str, Any]]:
-        return playbook("rollback.yml", rollback_reason=REASON)
+        return self._play("rollback.yml", rollback_reason=REASON)
 
     def restore(self) -> list[dict[str, Any]]:
         """Go back with the database, whatever the worker has written since."""
-        return playbook("rollback.yml", rollback_reason=REASON, rollback_database="restore", rollback_accept_data_loss=True)
+        return self._play("rollback.yml", rollback_reason=REASON, rollback_database="restore", rollback_accept_data_loss=True)
+
+    def _play(self, name: str, **variables: Any) -> list[dict[str, Any]]:
+        return playbook(name, inventory=self.inventory, **variables)
 
 
 @dataclass
@@ -112,7 +117,7 @@ class Floor(Commands):
         return self._run(["./floor.sh", "rollback"])
 
 
-def playbook(name: str, *options: str, **variables: Any) -> list[dict[str, Any]]:
+def playbook(name: str, *options: str, inventory: Path = INVENTORY, **variables: Any) -> list[dict[str, Any]]:
     """Run a playbook as an operator would; its events. It opens its own SSH connection, as the others do."""
     events: list[dict[str, Any]] = []
 
@@ -126,7 +131,7 @@ def playbook(name: str, *options: str, **variables: Any) -> list[dict[str, Any]]
             private_data_dir=private,
             project_dir=str(ROOT),
             playbook=name,
-            inventory=str(INVENTORY),
+            inventory=str(inventory),
             extravars=variables,
             cmdline=" ".join(options) or None,
             envvars={

@@ -123,6 +123,37 @@ def grown(runs: Sequence[dict[str, Any]]) -> list[Size]:
     ]
 
 
+@dataclass(frozen=True)
+class Hosts:
+    """What a deployment and a rollback took on so many hosts of the application, in seconds and as ratios to those on one."""
+
+    number: int
+    answering: float
+    ended: float
+    ratio: float
+    away: float
+    back: float
+    back_ended: float
+    back_ratio: float
+
+
+def spread_out(runs: Sequence[dict[str, Any]]) -> list[Hosts]:
+    deployed, back = ({run["hosts"]: run for run in runs if run["case"] == case} for case in ("full", "rollback"))
+    return [
+        Hosts(
+            number,
+            deployed[number]["answering"],
+            deployed[number]["ended"],
+            deployed[number]["ended"] / deployed[1]["ended"],
+            deployed[number]["away"],
+            back[number]["answering"],
+            back[number]["ended"],
+            back[number]["ended"] / back[1]["ended"],
+        )
+        for number in sorted(deployed)
+    ]
+
+
 def tasks(runs: Sequence[dict[str, Any]]) -> list[list[Task]]:
     """The tasks of each of Tickbox's runs."""
     return [[Task(**task) for task in run["tasks"]] for run in runs if run["contender"] == "tickbox"]
@@ -188,5 +219,8 @@ def write(results: dict[str, Any], folder: Path = DOCS) -> None:
     data = dict(cases.get("data", {}))
     if data:
         data["sizes"] = grown(data["runs"])
-    page = environment.get_template("benchmarks.md.j2").render(cases=shown, verify=verify, data=data)
+    hosts = dict(cases.get("hosts", {}))
+    if hosts:
+        hosts["numbers"] = spread_out(hosts["runs"])
+    page = environment.get_template("benchmarks.md.j2").render(cases=shown, verify=verify, data=data, hosts=hosts)
     (folder / "benchmarks.md").write_text(page)
