@@ -16,7 +16,7 @@ from urllib.parse import urljoin
 import httpx
 from testimony import AWAY, HALF, WHOLE, Verdict, judge, kind_of, numbers
 
-PERIOD = 0.05  # seconds between two rows, and between two looks
+PERIOD = 0.05  # seconds between two rows, and between two looks where nothing else is said
 # The application lets each person save 60 results a minute.
 PEOPLE = 24
 READERS = 4
@@ -82,14 +82,15 @@ class People:
 
 
 class Witness:
-    """Writes 20 numbered rows a second and looks at the site every 50 ms, for as long as its block lasts.
+    """Writes 20 numbered rows a second and looks at the site every ``looks`` seconds, for as long as its block lasts.
 
     ``written.jsonl`` and ``looks.jsonl`` in ``folder`` are flushed line by line.
     """
 
-    def __init__(self, people: People, folder: Path) -> None:
+    def __init__(self, people: People, folder: Path, looks: float = PERIOD) -> None:
         self.mark = f"witness{secrets.token_hex(6)}"
         self._people = people
+        self._looks = looks
         self._lock = threading.Lock()
         self._over = threading.Event()
         folder.mkdir(parents=True, exist_ok=True)
@@ -102,8 +103,8 @@ class Witness:
         readers: list[Callable[[int], None]] = [self._reader(client) for client in self._people.readers]
         self._pool = ThreadPoolExecutor(len(writers) + len(readers))
         self._acts = [
-            self._pool.submit(self._take_turns, act, place, len(those), began)
-            for those in (writers, readers)
+            self._pool.submit(self._take_turns, act, place, len(those), began, period)
+            for those, period in ((writers, PERIOD), (readers, self._looks))
             for place, act in enumerate(those)
         ]
         return self
@@ -136,12 +137,12 @@ class Witness:
         looks.sort(key=lambda look: look["at"])
         return judge(written, looks, numbers(self.mark, serving), kept, versions, away_allowed, self._begun, self._ended)
 
-    def _take_turns(self, act: Callable[[int], None], place: int, of: int, began: float) -> None:
-        """Act in each ``of``-th period. Who is late leaves turns out, and is not followed by a crowd."""
+    def _take_turns(self, act: Callable[[int], None], place: int, of: int, began: float, period: float) -> None:
+        """Act in each ``of``-th period, of so many seconds. Who is late leaves turns out, and is not followed by a crowd."""
         turn = place
-        while not self._over.wait(max(0.0, began + turn * PERIOD - time.monotonic())):
+        while not self._over.wait(max(0.0, began + turn * period - time.monotonic())):
             act(turn)
-            late = int((time.monotonic() - began) / PERIOD) - turn
+            late = int((time.monotonic() - began) / period) - turn
             turn += of * (max(late, 0) // of + 1)
 
     def _note(self, name: str, **line: Any) -> None:

@@ -27,6 +27,7 @@ ARGUMENTS = {
 }
 ADVICE = re.compile(r"ansible-playbook (?:deploy|rollback)\.yml[^\"\n]*")
 LONGEST = 1800  # seconds that a run may take
+LOOKS = 0.2  # seconds between two looks at the site: more would take half of a small machine for hours
 # v1.1.0 as pruning removes it, so that each deployment lays it down anew, and the databases that no release's manifest names.
 FRESH = """
 rm -rf /srv/examples/releases/v1.1.0-*
@@ -93,7 +94,7 @@ class Trial:
         listed = self._folder / f"{point.number}.tasks.jsonl"
         listed.unlink(missing_ok=True)
         moment = Moment(listed, str(point.at))
-        with Witness(self._people, self._folder / f"{point.number}.witness") as witness:
+        with Witness(self._people, self._folder / f"{point.number}.witness", LOOKS) as witness:
             code = self.run(f"{point.number}.killed", ARGUMENTS[point.run], moment.environment)
             left = self._left()
             self.run(f"{point.number}.status", ["playbooks/status.yml"])
