@@ -43,6 +43,7 @@ def counts(versions: Versions) -> Iterator[list[Run]]:
     """Of each number of hosts the deployment and the rollback."""
     address = str(hosts_of(INVENTORY)["tickbox-growth"]["ansible_host"])
     tickbox, before = Tickbox(REDUCED), versions.last
+    playbook("testhosts/destroy.yml", inventory=INVENTORY)  # those of an earlier time serve different releases
     with addresses(address, 1, OWN_ADDRESS) as (own,):
         for count in COUNTS:
             left_out = reduced(count)
