@@ -52,7 +52,8 @@ def counts(versions: Versions) -> Iterator[list[Run]]:
             print(f"{count} hosts", flush=True)
             playbook("playbooks/provision.yml", inventory=REDUCED)
             # They would go on serving nobody, and take their part of this machine.
-            subprocess.run(["podman", "stop", "--ignore", "--time=5", *left_out], check=True, stdout=subprocess.DEVNULL)
+            for name in left_out:
+                subprocess.run(["podman", "stop", "--ignore", "--time=5", name], check=True, stdout=subprocess.DEVNULL)
             site = Site(address, str(CERTIFICATES), own)
             attest()
             if serving(site) != before:
