@@ -30,10 +30,11 @@ options:
     description: Port without TLS; 0 where there is none.
     type: int
     default: 80
-  browser:
-    description: Chromium, in which scripts are put into pages of the site for C(pre.security.csp).
+  executable_path:
+    description: >-
+      The browser in which scripts are put into pages of the site for C(pre.security.csp), instead of the Chromium that is
+      found by its name.
     type: path
-    default: /usr/bin/chromium
   openapi_path:
     description: Where the site serves its OpenAPI document; empty where it has none.
     type: str
@@ -196,7 +197,7 @@ class Look:
         site = self.visitor.site
         tried = [*good[:1], *wrong[:1]]
         return [
-            self.beside.submit(injection.inject, self.params["browser"], site.url, address, tried, self.visitor.headers)
+            self.beside.submit(injection.inject, self.params["executable_path"], site.url, address, tried, self.visitor.headers)
             for address in site.addresses
         ]
 
@@ -257,7 +258,7 @@ def main() -> None:
             "items": {"type": "list", "elements": "str", "choices": [CSP, CORS, HEADERS], "default": [CSP, CORS, HEADERS]},
             **VISITOR_SPEC,
             "http_port": {"type": "int", "default": 80},
-            "browser": {"type": "path", "default": "/usr/bin/chromium"},
+            "executable_path": {"type": "path"},
             "openapi_path": {"type": "str", "default": "/openapi.json"},
             "routes": {"type": "list", "elements": "str", "default": ["/"]},
             "origins": {"type": "list", "elements": "str", "default": []},

@@ -366,4 +366,4 @@ def test_what_runs_in_a_browser() -> None:
 
 
 def test_without_a_browser_nothing_is_shown(run_module: Run) -> None:
-    assert check(run_module, shop, "pre.security.csp", browser="/absent")["status"] == "unverifiable"
+    assert check(run_module, shop, "pre.security.csp", executable_path="/absent")["status"] == "unverifiable"

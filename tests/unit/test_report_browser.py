@@ -2,7 +2,6 @@
 
 import itertools
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import pytest
 import run_report
 import sample_run
-from ansible.module_utils.tickbox.browser import PROGRAMS
+from ansible.module_utils.tickbox.browser import find_program
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
 
@@ -21,8 +20,7 @@ DESK = {"width": 1200, "height": 900}
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    program = next((path for name in PROGRAMS if (path := shutil.which(name))), None)
-    assert program, "chromium is missing; tools/bootstrap installs it"
+    program = find_program()
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"] if os.geteuid() == 0 else [])
         yield started

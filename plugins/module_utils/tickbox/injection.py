@@ -25,6 +25,7 @@ except ImportError:  # reported where a browser is needed
     PLAYWRIGHT = False
 
 from .assertion import CouldNotLook, Verdict, listed, verdict
+from .browser import find_program
 
 TIMEOUT = 15_000  # milliseconds for a page
 SETTLE = 400  # milliseconds in which what may run has run
@@ -85,10 +86,11 @@ def judge_injected(pages: Sequence[Injected]) -> Verdict:
     )
 
 
-def inject(program: str, url: str, address: str, paths: Sequence[str], headers: Mapping[str, str]) -> list[Injected]:
+def inject(program: str | None, url: str, address: str, paths: Sequence[str], headers: Mapping[str, str]) -> list[Injected]:
     """Open each path of the site with scripts put into its page. The certificate was verified by other means."""
     if not PLAYWRIGHT:
         raise CouldNotLook("playwright is not installed on the controller, so no browser could look")
+    found = find_program(program)
     parts = urlsplit(url)
     place = f"[{address}]" if ":" in address else address
     switches = ["--no-proxy-server", f"--host-resolver-rules=MAP {parts.hostname} {place}"]
@@ -96,13 +98,13 @@ def inject(program: str, url: str, address: str, paths: Sequence[str], headers: 
         switches.append("--no-sandbox")  # chromium's own sandbox does not work for root
     try:
         with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=program, args=switches)
+            browser = playwright.chromium.launch(executable_path=found, args=switches)
             try:
                 return [_look(browser, url.rstrip("/"), place, path, headers) for path in paths]
             finally:
                 browser.close()
     except BrowserError as error:
-        raise CouldNotLook(f"the browser {program} could not look: {str(error).strip().splitlines()[0][:300]}") from None
+        raise CouldNotLook(f"the browser {found} could not look: {str(error).strip().splitlines()[0][:300]}") from None
 
 
 def _look(browser: Browser, base: str, place: str, path: str, headers: Mapping[str, str]) -> Injected:

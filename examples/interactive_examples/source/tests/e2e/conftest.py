@@ -66,7 +66,7 @@ def wait_for(address):
 
 @pytest.fixture(scope="session")
 def browser():
-    program = os.environ.get("CHROMIUM") or shutil.which("chromium")
+    program = os.environ.get("CHROMIUM") or shutil.which("chromium-headless-shell") or shutil.which("chromium")
     if program is None:
         pytest.exit("chromium is not installed", returncode=2)
     options = ["--no-sandbox"] if os.geteuid() == 0 else []
