@@ -55,9 +55,9 @@ class Site:
             self.context = ssl.create_default_context(cafile=ca_path)
         except (OSError, ssl.SSLError) as error:
             raise CouldNotLook(f"ca_path: {ca_path} cannot be used: {error}") from None
-        limits = httpx.Limits(max_keepalive_connections=0)  # each request is a visitor of its own
-        # Proxies of this machine's environment would be asked instead of the site.
-        self._client = httpx.Client(verify=self.context, timeout=TIMEOUT, limits=limits, trust_env=False)
+        # Each request is a visitor of its own. Asked for by a header: told to keep no connection, httpx's pool at times closes one
+        # that it has just given to another thread. Proxies of this machine's environment would be asked instead of the site.
+        self._client = httpx.Client(verify=self.context, timeout=TIMEOUT, headers={"Connection": "close"}, trust_env=False)
 
     def ask(
         self,
