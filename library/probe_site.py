@@ -94,6 +94,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible.module_utils.tickbox.site import client_context
 
 try:
     import httpx
@@ -149,7 +150,7 @@ def probe(given: dict[str, Any]) -> list[tuple[float, int, float]]:
         window.met(answer[1])
         return answer
 
-    context = httpx.create_ssl_context(verify=given["ca_path"] or True)
+    context = client_context(given["ca_path"])
     with httpx.Client(verify=context, timeout=TIMEOUT, trust_env=False) as client, ThreadPoolExecutor(PARALLEL) as pool:
         waiting = []
         due = began = time.monotonic()

@@ -1,12 +1,13 @@
 """A site as many visitors at once ask it."""
 
+import ssl
 import time
 from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler
 
 import httpcore._sync.connection_pool as pool
 import pytest
-from ansible.module_utils.tickbox.site import Site, together
+from ansible.module_utils.tickbox.site import Site, client_context, together
 from web import Reply, serving
 
 
@@ -27,3 +28,15 @@ def test_threads_do_not_take_each_others_connections(monkeypatch: pytest.MonkeyP
         site = Site(f"http://localhost:{port}", ["127.0.0.1"])
         outcomes = together(lambda _: site.ask("127.0.0.1", "/").outcome, range(600))
     assert set(outcomes) == {"status 200"}
+
+
+def test_a_context_that_threads_share_is_not_changed_under_them() -> None:
+    """As httpx does for each connection, while another thread reads the protocols for its own."""
+    context = client_context()
+    context.set_alpn_protocols(["h2"])
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    with pytest.raises(ssl.SSLWantReadError):
+        context.wrap_bio(incoming, outgoing, server_hostname="shop.example.com").do_handshake()
+    hello = outgoing.read()
+    assert b"http/1.1" in hello
+    assert b"\x02h2" not in hello

@@ -37,6 +37,24 @@ Given = TypeVar("Given")
 Made = TypeVar("Made")
 
 
+class _SharedContext(ssl.SSLContext):
+    """For connections of several threads. httpx sets the protocols anew for each, which frees what another's handshake reads."""
+
+    def set_alpn_protocols(self, alpn_protocols: Iterable[str]) -> None:
+        """Nothing: they were set when the context was made."""
+
+
+def client_context(ca_path: str | None = None) -> ssl.SSLContext:
+    """How a client verifies sites: by the CAs of a file, or of this machine. OSError or ssl.SSLError where it is of no use."""
+    context = _SharedContext(ssl.PROTOCOL_TLS_CLIENT)
+    ssl.SSLContext.set_alpn_protocols(context, ["http/1.1"])
+    if ca_path:
+        context.load_verify_locations(ca_path)
+    else:
+        context.load_default_certs()
+    return context
+
+
 class Site:
     """``url`` names the site; it is asked at ``addresses``, or at those that its name resolves to."""
 
@@ -52,7 +70,7 @@ class Site:
         self.scheme = parts.scheme
         self.addresses = list(addresses) or self._resolve()
         try:
-            self.context = ssl.create_default_context(cafile=ca_path)
+            self.context = client_context(ca_path)
         except (OSError, ssl.SSLError) as error:
             raise CouldNotLook(f"ca_path: {ca_path} cannot be used: {error}") from None
         # Each request is a visitor of its own. Asked for by a header: told to keep no connection, httpx's pool at times closes one
