@@ -347,13 +347,6 @@ def test_a_load_of_nothing_is_refused(run_module: Run, given: dict[str, Any], sa
     assert says in run_module("send_load", **{**arguments, **given})["msg"]
 
 
-@pytest.mark.parametrize(("slow", "status"), [(1, "passed"), (2, "failed")])
-def test_one_slow_request_of_a_rare_route_may_be_chance(slow: int, status: str) -> None:
-    taken = [Sample("page", number / 10, 0.05, None, 0.0) for number in range(200)]
-    taken += [Sample("run", number, 4.0 if number < slow else 0.05, None, 0.0) for number in range(8)]
-    assert judge_response({"began": 100.0, "ended": 120.0, "rate": 10, **summarise(taken)}, BUDGET).status == status
-
-
 def test_a_route_may_have_a_budget_of_its_own() -> None:
     taken = [Sample("page", number / 10, 0.05, None, 0.0) for number in range(200)]
     taken += [Sample("run", number, 0.8, None, 0.0) for number in range(8)]

@@ -64,8 +64,8 @@ def problem_of(request: Mapping[str, Any], answer: Answer) -> str | None:
 
 
 def percentile(ordered: Sequence[float], part: float) -> float:
-    """The percentile of values in ascending order, by the nearest rank; never the last of several, as one alone may be chance."""
-    return ordered[max(0, min(math.ceil(part * len(ordered)), len(ordered) - 1) - 1)]
+    """The percentile of values in ascending order, by the nearest rank."""
+    return ordered[max(0, math.ceil(part * len(ordered)) - 1)]
 
 
 def summarise(samples: Sequence[Sample], names: Sequence[str] = ()) -> dict[str, Any]:
